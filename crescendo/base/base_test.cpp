@@ -1,0 +1,82 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <set>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/base/nearest_name.h"
+#include "crescendo/base/random.h"
+
+namespace crescendo {
+namespace {
+
+using ::testing::HasSubstr;
+
+// The known-answer vectors of the authors' Random123 library (kat_vectors, philox4x32 10).
+TEST(Random, PhiloxGivesTheAuthorsKnownAnswers) {
+  EXPECT_EQ(Philox({0, 0, 0, 0}, 0),
+            (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(Philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffffffffffff),
+            (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(Philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822),
+            (std::array<uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
+}
+
+TEST(Random, StreamsAndPartsDoNotShareKeys) {
+  std::set<uint64_t> keys;
+  for (uint64_t seed : {0, 1, 2}) {
+    for (Stream stream : {Stream::kInitialWeights, Stream::kExampleOrder, Stream::kAugmentation}) {
+      for (uint64_t epoch : {0, 1, 2}) keys.insert(RandomKey(seed, stream, epoch));
+    }
+  }
+  EXPECT_EQ(keys.size(), 27);
+}
+
+TEST(Random, BelowStaysBelowAndReachesBothEnds) {
+  EXPECT_EQ(RandomBelow(0, 9), 0);
+  EXPECT_EQ(RandomBelow(~uint64_t{0}, 9), 8);
+  EXPECT_LT(RandomUnit(~uint64_t{0}), 1.0);
+}
+
+TEST(NearestName, FindsWhatWasMeantAndNothingElse) {
+  const std::vector<std::string> names = {"learning_rate", "momentum", "max_batch"};
+  EXPECT_EQ(NearestName("learing_rate", names), "learning_rate");
+  EXPECT_EQ(NearestName("momentun", names), "momentum");
+  EXPECT_EQ(NearestName("batch_max", names), "");
+  EXPECT_EQ(NearestName("zzz", names), "");
+}
+
+TEST(File, IsReplacedWholeAndAMissingOneIsTheUsersError) {
+  const auto folder = std::filesystem::temp_directory_path() / ("crescendo_base_test_" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const auto path = folder / "a.txt";
+  WriteFileAtomically(path, "first");
+  WriteFileAtomically(path, "second");
+  EXPECT_EQ(ReadFile(path), "second");
+  EXPECT_FALSE(std::filesystem::exists(folder / "a.txt.part"));
+  EXPECT_THROW(
+      try { ReadFile(folder / "b.txt"); } catch (const UserError& error) {
+        EXPECT_THAT(error.what(), HasSubstr("No such file"));
+        throw;
+      },
+      UserError);
+  EXPECT_THROW(WriteFileAtomically(folder / "missing" / "c.txt", "x"), RunError);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Assertion, NamesTheConditionAndThePlace) {
+  try {
+    CRESCENDO_ASSERT(1 + 1 == 3, "arithmetic");
+    FAIL();
+  } catch (const std::logic_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("1 + 1 == 3"));
+    EXPECT_THAT(error.what(), HasSubstr("base_test.cpp"));
+  }
+}
+
+}  // namespace
+}  // namespace crescendo

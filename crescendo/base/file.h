@@ -1,0 +1,18 @@
+// Files, written so that a reader never sees half of one.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace crescendo {
+
+// The whole content of `path`. UserError, with the system's reason, if it cannot be read.
+std::string ReadFile(const std::filesystem::path& path);
+
+// Replaces `path` by `bytes` in one step: written beside it as "<name>.part", fsync'ed, renamed, and the folder fsync'ed. After
+// a crash the old content or the new one is there, never a mixture. RunError, with the system's reason, if it cannot be done;
+// the old file is then untouched.
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes);
+
+}  // namespace crescendo

@@ -1,0 +1,14 @@
+// "unknown key 'learing_rate'; did you mean 'learning_rate'?"
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace crescendo {
+
+// The name in `names` nearest to `given` by edit distance, or "" where none is near enough to be what was meant (more than about a
+// third of its letters differ).
+std::string NearestName(std::string_view given, std::span<const std::string> names);
+
+}  // namespace crescendo

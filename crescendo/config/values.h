@@ -1,0 +1,48 @@
+// Values as people write them in a config: "60ep", "10.24Msp", "N/10". They get their meaning in examples once the size N of the
+// training set is known.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "crescendo/schedule/units.h"
+
+namespace crescendo::config {
+
+// A place or a length in training: "60ep" (epochs, may be fractional) or in samples "3000sp", "40ksp", "10.24Msp", "1Gsp".
+struct Position {
+  enum class Unit { kEpochs, kExamples };
+  double amount = 0;
+  Unit unit = Unit::kEpochs;
+
+  // In examples, rounded to the nearest. `train_examples` is N.
+  schedule::Examples Resolve(int64_t train_examples) const;
+  friend bool operator==(const Position&, const Position&) = default;
+};
+
+// A limit on the global batch: "none" (that is N), "N/10", or a number of examples.
+struct BatchLimit {
+  enum class Kind { kNone, kFraction, kExamples };
+  Kind kind = Kind::kFraction;
+  int64_t value = 10;  // the divisor of N, or examples
+
+  int64_t Resolve(int64_t train_examples) const;  // at least 1, at most N
+  friend bool operator==(const BatchLimit&, const BatchLimit&) = default;
+};
+
+// Values from positions on: [["0ep", 0.1], ["60ep", 0.02]].
+using PositionTable = std::vector<std::pair<Position, double>>;
+
+// nullopt where the text is not of the form.
+std::optional<Position> ParsePosition(std::string_view text);
+std::optional<BatchLimit> ParseBatchLimit(std::string_view text);
+
+// The shortest text that parses to the same value.
+std::string ToText(const Position& position);
+std::string ToText(const BatchLimit& limit);
+
+}  // namespace crescendo::config
