@@ -39,7 +39,7 @@ struct PlanRequest {
   int64_t batch_multiple = 1;  // for Rounding::kMultiple
   double growth_factor = 2;    // for Rounding::kPower
   double hysteresis = 0;       // the batch changes where it should by at least this share
-  NoiseLaw law;
+  NoiseLaw law = {};
   EpochTail epoch_tail = EpochTail::kCarry;
   Boundary boundary = Boundary::kStart;
   MomentumBuffer momentum_buffer = MomentumBuffer::kKeep;

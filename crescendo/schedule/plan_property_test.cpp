@@ -68,17 +68,17 @@ RC_GTEST_PROP(PlanProperty, UpdatesCoverTheTrainingOnceInOrder, ()) {
   for (Plan::Cursor c(plan); !c.AtEnd(); c.Advance(), update += Updates{1}) {
     const Setting& s = c.setting();
     RC_ASSERT(s.update == update);
-    RC_ASSERT(drop ? s.begin >= clock : s.begin == clock);
+    RC_ASSERT((drop ? s.begin >= clock : s.begin == clock));
     RC_ASSERT(s.global_batch > Examples{0});
     RC_ASSERT(s.begin + s.global_batch <= s.end);
-    RC_ASSERT(drop || s.begin + s.global_batch == s.end);
+    RC_ASSERT((drop || s.begin + s.global_batch == s.end));
     if (plan.request().epoch_tail != EpochTail::kCarry) {
       RC_ASSERT(s.begin / plan.train_examples() == (s.begin + s.global_batch - Examples{1}) / plan.train_examples());
     }
     clock = s.end;
   }
   RC_ASSERT(update == plan.total_updates());
-  RC_ASSERT(drop || clock == plan.total_examples());
+  RC_ASSERT((drop || clock == plan.total_examples()));
 }
 
 RC_GTEST_PROP(PlanProperty, RandomAccessAgreesWithTheWalk, ()) {
