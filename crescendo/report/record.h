@@ -1,0 +1,59 @@
+// What a run says about itself, as plain values: a header, a record per update, one per evaluation, a footer. The trainer fills them;
+// observers write them (run_log.h, event_log.h) or show them (progress.h). Nothing here steers a run.
+#pragma once
+
+#include <string>
+
+#include "crescendo/schedule/plan.h"
+
+namespace crescendo::report {
+
+struct RunHeader {
+  std::string config_toml;  // resolved
+  std::string crescendo_version;
+  std::string commit;  // of the source tree; "" where it was not built from one
+  std::string torch_version;
+  std::string compiler;
+  std::string machine;  // processor, cores, memory
+  std::string device;   // "cpu" or "cuda:0 (NVIDIA ...)"
+  int64_t threads = 0;
+  int64_t micro_batch = 0;
+  int64_t parameters = 0;
+  int64_t train_examples = 0;
+  int64_t test_examples = 0;
+  int64_t total_updates = 0;
+  int64_t total_examples = 0;
+  std::string started;  // UTC, ISO 8601
+};
+
+struct UpdateRecord {
+  schedule::Setting setting;
+  double epoch = 0;              // examples seen after this update / N
+  double loss = 0;               // mean over the global batch, before the step
+  double examples_per_second = 0;  // since the last record
+  double seconds = 0;            // training time so far, without evaluations
+  double loader_wait_seconds = 0;  // of that, waiting for examples
+};
+
+struct EvaluationRecord {
+  schedule::Updates updates;    // done so far
+  schedule::Examples examples;  // seen so far
+  double epoch = 0;
+  double loss = 0;      // mean over the test set
+  double accuracy = 0;  // share of the test set, 0 to 1
+  double train_seconds = 0;  // training time so far, without evaluations
+};
+
+enum class RunEnd { kFinished, kInterrupted, kFailed };
+
+struct RunFooter {
+  RunEnd end = RunEnd::kFinished;
+  std::string reason;  // of an interruption or failure; "" otherwise
+  schedule::Updates updates;
+  schedule::Examples examples;
+  EvaluationRecord final_evaluation;  // accuracy and loss of the weights as saved; updates 0 where there was none
+  double train_seconds = 0;
+  double total_seconds = 0;
+};
+
+}  // namespace crescendo::report
