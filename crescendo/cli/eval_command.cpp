@@ -1,0 +1,36 @@
+// crescendo eval: loss and accuracy of trained weights on the test set.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "crescendo/cli/commands.h"
+#include "crescendo/train/session.h"
+
+namespace crescendo::cli {
+namespace {
+
+struct Arguments {
+  std::string path;
+  std::vector<std::string> overrides;
+};
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app, int& /*exit_code*/) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("eval", "loss and accuracy of a run on its test set");
+  command->add_option("RUN", arguments->path, "a run's folder, or a weights.safetensors")->required();
+  command->add_option("KEY=VALUE", arguments->overrides, "options that differ here, as data.folder=/data");
+  command->footer(R"(Examples:
+  crescendo eval runs/grow
+  crescendo eval weights.safetensors data.folder=/data)");
+  command->callback([arguments] {
+    const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides);
+    std::cout << fmt::format("test examples {}, loss {:.6f}, accuracy {:.2f} %\n", result.examples, result.loss,
+                             100 * result.accuracy);
+  });
+}
+
+}  // namespace crescendo::cli

@@ -1,0 +1,52 @@
+// crescendo plan: what `train` will do, before it does it.
+#include <iostream>
+#include <memory>
+
+#include "crescendo/base/error.h"
+#include "crescendo/cli/commands.h"
+#include "crescendo/cli/config_arguments.h"
+#include "crescendo/config/load.h"
+#include "crescendo/report/plan_report.h"
+#include "crescendo/train/build.h"
+
+namespace crescendo::cli {
+namespace {
+
+struct Arguments {
+  ConfigArguments config;
+  report::Format format = report::Format::kTable;
+  bool updates = false;
+};
+
+void Print(const Arguments& arguments) {
+  const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
+  const schedule::Plan plan = train::BuildPlan(options);
+  if (arguments.updates) {
+    report::PlanUpdates(plan, arguments.format, std::cout);
+  } else {
+    std::cout << report::PlanText(plan, arguments.format);
+  }
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, int& /*exit_code*/) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("plan", "print what train will do, phase by phase, beside the reference");
+  arguments->config.AddTo(*command)->required();
+  command
+      ->add_option("--format", arguments->format, "table, json or csv")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, report::Format>{{"table", report::Format::kTable},
+                                                                                {"json", report::Format::kJson},
+                                                                                {"csv", report::Format::kCsv}}))
+      ->default_str("table");
+  command->add_flag("--updates", arguments->updates, "one line for each update instead of each phase");
+  command->footer(R"(Examples:
+  crescendo plan recipes/paper/cifar10/grow.toml
+  crescendo plan recipes/paper/cifar10/grow.toml schedule.max_batch=5120
+  crescendo plan recipes/paper/cifar10/grow.toml --format json
+  crescendo plan recipes/letter/grow.toml --updates --format csv)");
+  command->callback([arguments] { Print(*arguments); });
+}
+
+}  // namespace crescendo::cli

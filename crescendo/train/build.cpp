@@ -1,0 +1,30 @@
+#include "crescendo/train/build.h"
+
+#include "crescendo/config/plan_request.h"
+#include "crescendo/device/cpu_allocator.h"
+#include "crescendo/device/device.h"
+#include "crescendo/nn/registry.h"
+
+namespace crescendo::train {
+
+schedule::Plan BuildPlan(const config::Options& options) {
+  return schedule::MakePlan(config::ToPlanRequest(options, data::CountTrainExamples(options.data)));
+}
+
+Parts Build(const config::Options& options) {
+  const at::Device device = device::ChooseDevice(options.run.device);
+  device::SetThreads(options.run.threads);
+  if (options.run.cache_memory) device::InstallCachingCpuAllocator();
+  const auto seed = static_cast<uint64_t>(options.run.seed);
+  schedule::Plan plan = BuildPlan(options);
+  data::DatasetPair data = data::LoadDatasets(options.data, seed);
+  std::unique_ptr<nn::Model> model =
+      nn::BuildModel(options.model, data.train.example_shape(), data.train.classes, seed);
+  model->To(device);
+  std::vector<optim::Parameter> parameters;
+  for (const nn::NamedTensor& parameter : model->parameters()) parameters.push_back({parameter.name, parameter.value});
+  std::unique_ptr<optim::Optimizer> optimizer = optim::BuildOptimizer(options.optimizer, std::move(parameters));
+  return {options, device, std::move(data), std::move(plan), std::move(model), std::move(optimizer)};
+}
+
+}  // namespace crescendo::train

@@ -1,0 +1,41 @@
+// What a run leaves behind:
+//
+//   config.toml          every option, resolved: the run can be repeated from it alone
+//   plan.json            what was going to happen
+//   run.jsonl            what happened (docs/formats/run_log.md)
+//   events/              the same for TensorBoard, over examples and over updates
+//   weights.safetensors  what was learned, with the config inside
+#pragma once
+
+#include <filesystem>
+
+#include "crescendo/config/options.h"
+#include "crescendo/schedule/plan.h"
+
+namespace crescendo::train {
+
+class RunFolder {
+ public:
+  // Makes `path` ready for a new run. UserError where it holds a run already, unless `force`, which removes that run's files and
+  // nothing else.
+  static RunFolder Create(const std::filesystem::path& path, bool force);
+
+  // The first of runs/NAME-001, runs/NAME-002, ... that does not exist.
+  static std::filesystem::path NextFree(const std::filesystem::path& parent, const std::string& name);
+
+  explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+
+  void WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path config() const { return path_ / "config.toml"; }
+  std::filesystem::path plan() const { return path_ / "plan.json"; }
+  std::filesystem::path log() const { return path_ / "run.jsonl"; }
+  std::filesystem::path events() const { return path_ / "events"; }
+  std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace crescendo::train

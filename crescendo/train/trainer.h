@@ -1,0 +1,73 @@
+// Runs a plan: each update exactly as the plan says, whatever the micro-batch.
+//
+//   Parts parts = Build(options);
+//   Trainer trainer(parts, micro_batch, observers, stop);
+//   trainer.Train();                                // to the end of the plan, or until stopped
+//   SaveWeights(...);                               // before anything else can go wrong
+//   report::RunFooter footer = trainer.Close();     // last evaluation, footer
+//
+// The clock is examples seen; the plan gives every update's batch, learning rate and momentum as a function of it. An update's loss is
+// the sum over its micro-batches, divided once by the global batch (no mean of means); its ghost batches are cut by position in the
+// global batch. So micro-batches, loader threads and prefetching change neither the order of the examples nor the statistics.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <vector>
+
+#include "crescendo/data/loader.h"
+#include "crescendo/train/build.h"
+#include "crescendo/train/observer.h"
+
+namespace crescendo::train {
+
+class Trainer {
+ public:
+  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once true, the run ends with what it has; an update
+  // that was not finished leaves no trace in the weights.
+  Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop);
+
+  // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches the weights.
+  // None of these throws; RunError where the machine fails (a full disk under the log).
+  report::RunEnd Train();
+
+  // Evaluates what a finished run has learned, if that was not just done, and tells the observers how the run ended.
+  report::RunFooter Close();
+
+ private:
+  bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
+  at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
+  void RequestExamples();
+  void ApplyMomentumCorner(const schedule::Setting& setting);
+  void Record(const schedule::Setting& setting);
+  void EvaluateNow();
+
+  Parts& parts_;
+  schedule::Examples micro_batch_;
+  schedule::Examples evaluate_every_;
+  std::vector<Observer*> observers_;
+  const std::atomic<int>& stop_;
+
+  data::Loader loader_;
+  schedule::Plan::Cursor ahead_;                     // the update whose examples are requested next
+  std::vector<schedule::MicroBatch> ahead_parts_;    // its micro-batches
+  size_t ahead_next_ = 0;                            // of them, the first that is not requested yet
+  size_t requested_ = 0;                             // micro-batches requested and not taken
+
+  // Where the run stands.
+  report::RunEnd end_ = report::RunEnd::kFinished;
+  std::string reason_;
+  schedule::Updates updates_;
+  schedule::Examples examples_;
+  double loss_ = 0;  // of the last update
+  double momentum_ = 0;
+  size_t phase_ = 0;
+  report::EvaluationRecord evaluation_;
+
+  std::chrono::steady_clock::time_point created_;
+  double seconds_ = 0;  // spent training, without evaluations
+  double seconds_at_record_ = 0;
+  schedule::Examples examples_at_record_;
+};
+
+}  // namespace crescendo::train
