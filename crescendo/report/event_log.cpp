@@ -1,0 +1,1 @@
+#include "crescendo/report/event_log.h"

@@ -1,0 +1,68 @@
+// TensorBoard event files of a run, on both axes: <folder>/by_examples, whose steps are examples seen, and
+// <folder>/by_updates.
+//
+//   EventLog events(run_folder / "events");
+//   events.Update(record); events.Evaluation(record); events.Flush();
+//   $ tensorboard --logdir runs/
+//
+// Two schedules are compared by examples: at equal updates they are at different places of the training. By updates
+// shows the saving.
+//
+// An event file is a sequence of TFRecords (a length, its masked CRC-32C, bytes, their masked CRC-32C), each a protobuf
+// message tensorflow.Event (tensorflow/core/util/event.proto); the first holds the version of the format. The few
+// fields in use are encoded by hand. Values are stored as 32-bit floats: run.jsonl is the exact record.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "crescendo/report/record.h"
+
+namespace crescendo::report {
+
+// CRC-32C (Castagnoli, RFC 3720 section 12.1).
+uint32_t Crc32c(std::string_view bytes);
+
+// A record of a TFRecord file.
+std::string FrameTfRecord(std::string_view bytes);
+
+// One event file.
+class EventFile {
+ public:
+  // Creates the folder and in it a file of its own. RunError, naming the file and the reason, if that or a later write
+  // fails.
+  explicit EventFile(const std::filesystem::path& folder);
+
+  void Scalar(std::string_view tag, int64_t step, double value);
+  void Flush();
+
+ private:
+  void Write(std::string_view event);
+  [[noreturn]] void Fail() const;
+
+  std::filesystem::path path_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+};
+
+class EventLog {
+ public:
+  explicit EventLog(const std::filesystem::path& folder);
+
+  // train/loss, learning_rate, global_batch, noise_scale, images_per_second.
+  void Update(const UpdateRecord& record);
+  // test/accuracy, test/loss. Flushes.
+  void Evaluation(const EvaluationRecord& record);
+  void Flush();
+
+ private:
+  void Scalar(std::string_view tag, schedule::Examples examples, schedule::Updates updates, double value);
+
+  EventFile by_examples_;
+  EventFile by_updates_;
+};
+
+}  // namespace crescendo::report

@@ -1,0 +1,1 @@
+#include "crescendo/report/plan_chart.h"

@@ -1,0 +1,48 @@
+// A plan for the eye and for other programs: what `train` will do, before it does it.
+//
+//   std::cout << PlanTable(plan, {.config = "recipes/paper/grow.toml"});
+//   PlanUpdates(plan, Format::kJson, std::cout);  // every update, in constant memory
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "crescendo/base/enum_names.h"
+#include "crescendo/schedule/plan.h"
+
+namespace crescendo::report {
+
+enum class Format { kTable, kJson, kCsv };
+
+// What the plan belongs to, for the table's first lines. Empty texts are left out.
+struct PlanContext {
+  std::string config;     // "recipes/paper/grow.toml"
+  std::string train_set;  // "CIFAR-10"
+};
+
+// A row per phase beside the reference, then totals, the corner cases in force, and warnings as sentences. At most
+// about 40 rows (the middle of a longer plan is a line that says how many phases it stands for) and at most 120
+// columns.
+std::string PlanTable(const schedule::Plan& plan, const PlanContext& context = {});
+
+// One JSON object; an element of "phases" per phase, all of them. Numbers come back exactly as they were.
+std::string PlanJson(const schedule::Plan& plan);
+
+// A line of names, then a line per phase with the fields that PlanJson gives it.
+std::string PlanCsv(const schedule::Plan& plan);
+
+// A line per update (kJson: one object per line), counted from 0; `example` counts the examples seen before it.
+void PlanUpdates(const schedule::Plan& plan, Format format, std::ostream& out);
+
+}  // namespace crescendo::report
+
+namespace crescendo {
+
+template <>
+inline constexpr auto kEnumCases<report::Format> = std::to_array<EnumCase<report::Format>>({
+    {report::Format::kTable, "table", "aligned columns for the eye"},
+    {report::Format::kJson, "json", "one JSON object; of updates, one per line"},
+    {report::Format::kCsv, "csv", "comma-separated values under a line of names"},
+});
+
+}  // namespace crescendo

@@ -1,0 +1,79 @@
+// What a person sees while a run goes on, on stderr.
+//
+// On a terminal: one line, rewritten in place at most five times a second and fitted to the terminal's width. Elsewhere
+// (a file, a pipe): a plain line at each evaluation, at each change of phase, and about every ten seconds.
+#pragma once
+
+#include <unistd.h>
+
+#include <functional>
+#include <string>
+
+#include "crescendo/report/record.h"
+#include "crescendo/report/time_estimate.h"
+#include "crescendo/schedule/plan.h"
+
+namespace crescendo::report {
+
+// Where a run stands, as numbers to be shown.
+struct ProgressView {
+  double done = 0;  // share of the run's examples, 0 to 1
+  int64_t phase = 1;
+  int64_t phases = 1;
+  double epoch = 0;
+  double epochs = 0;
+  int64_t examples = 0;
+  int64_t updates = 0;  // done
+  int64_t total_updates = 0;
+  int64_t global_batch = 0;
+  double learning_rate = 0;
+  double loss = 0;
+  double examples_per_second = 0;
+  double seconds_left = -1;   // below 0: not known yet
+  double test_accuracy = -1;  // 0 to 1; below 0: not evaluated yet
+};
+
+// The line for a terminal: at most `width` columns, without a newline. What matters least is left out first.
+std::string ProgressLine(const ProgressView& view, int width);
+
+// The line for a file.
+std::string PlainProgressLine(const ProgressView& view);
+
+// "8 s", "12 min 05 s", "3 h 20 min", "2 d 4 h".
+std::string DurationText(double seconds);
+
+class Progress {
+ public:
+  // Seconds on a clock that only goes forward.
+  using Clock = std::function<double()>;
+
+  // Writes to the file descriptor, which stays the caller's. `plan` must outlive it.
+  explicit Progress(const schedule::Plan& plan, int fd = STDERR_FILENO, Clock clock = {});
+
+  void Header(const RunHeader& header);
+  void Update(const UpdateRecord& record);
+  void Evaluation(const EvaluationRecord& record);
+  void Footer(const RunFooter& footer);
+
+ private:
+  void ShowLine(bool now);
+  void Write(const std::string& text);
+  int Width() const;
+  double SecondsLeft() const;
+
+  const schedule::Plan& plan_;
+  int fd_;
+  bool terminal_;
+  Clock clock_;
+  ProgressView view_;
+  TimeEstimate estimate_;
+  schedule::Examples examples_;  // of the last record
+  schedule::Updates updates_;
+  double train_seconds_ = 0;
+  double evaluation_seconds_ = 0;  // of all evaluations so far
+  double update_shown_at_ = 0;     // on clock_, of the last update: where an evaluation began
+  double shown_at_ = -1e9;         // on clock_
+  bool line_open_ = false;         // a terminal line stands without its newline
+};
+
+}  // namespace crescendo::report

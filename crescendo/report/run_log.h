@@ -1,0 +1,66 @@
+// run.jsonl: what a run did, one JSON object per line, written while it runs.
+//
+//   RunLog log(folder / "run.jsonl");
+//   log.Header(header);
+//   log.Update(record);           // for every update that is to be logged
+//   log.Evaluation(evaluation);
+//   log.Footer(footer);
+//
+//   RunSummary run = ReadRunLog(folder / "run.jsonl");
+//
+// Lines are buffered; they reach the file at the header, at every evaluation, at the footer and every few seconds in
+// between, so a killed run loses seconds of its log. Numbers come back exactly as they were. docs/formats/run_log.md is
+// the page of the format.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crescendo/report/record.h"
+
+namespace crescendo::report {
+
+// Not for use by two threads at a time.
+class RunLog {
+ public:
+  // Replaces what is at `path`. RunError, naming the file and the system's reason, if it cannot be written; so do all
+  // others below.
+  explicit RunLog(std::filesystem::path path);
+  ~RunLog();  // flushes; a failure here is not reported, one in Footer is
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+
+  void Header(const RunHeader& header);
+  void Update(const UpdateRecord& record);
+  void Evaluation(const EvaluationRecord& record);
+  void Footer(const RunFooter& footer);
+
+ private:
+  void Write(const std::string& line);
+  void Flush();
+  [[noreturn]] void Fail() const;
+
+  std::filesystem::path path_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
+  std::chrono::steady_clock::time_point flushed_;
+};
+
+// A run log without its updates.
+struct RunSummary {
+  RunHeader header;
+  std::vector<EvaluationRecord> evaluations;
+  std::optional<RunFooter> footer;  // none: the run was killed, or still goes on
+  int64_t logged_updates = 0;       // lines of type "update"
+  std::string warning;  // "" or a sentence: the last line is cut off (and was left out), the footer is missing
+};
+
+// UserError, naming file and line, where it is not a run log: unreadable, no header first, a line (but the last) that
+// is not a record.
+RunSummary ReadRunLog(const std::filesystem::path& path);
+
+}  // namespace crescendo::report

@@ -1,0 +1,1 @@
+#include "crescendo/report/time_estimate.h"

@@ -1,0 +1,33 @@
+// How long the rest of a run takes, when the batch changes on the way.
+//
+// An update costs something for each of its examples and something for itself (gradient sums, the optimizer's pass over
+// the weights, launches). So seconds = a examples + b updates, with a and b fitted to what was measured. Where only one
+// batch was seen yet the two cannot be told apart and everything is put on the examples: for a growing batch that
+// estimate errs on the long side.
+#pragma once
+
+#include "crescendo/schedule/units.h"
+
+namespace crescendo::report {
+
+class TimeEstimate {
+ public:
+  // A stretch of training that was measured. Stretches longer than ten minutes ago weigh e times less per further ten
+  // minutes.
+  void Measured(schedule::Examples examples, schedule::Updates updates, double seconds);
+
+  // Seconds for a stretch to come; 0 before anything was measured.
+  double SecondsFor(schedule::Examples examples, schedule::Updates updates) const;
+
+  bool empty() const { return examples_seconds_ == 0; }
+
+ private:
+  // Sums of a least-squares fit in which a stretch weighs 1 / its seconds: those of e e, e u, u u over t; of e and u.
+  double examples_examples_ = 0;
+  double examples_updates_ = 0;
+  double updates_updates_ = 0;
+  double examples_seconds_ = 0;
+  double updates_seconds_ = 0;
+};
+
+}  // namespace crescendo::report
