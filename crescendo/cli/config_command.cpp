@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "crescendo/cli/commands.h"
-#include "crescendo/cli/config_arguments.h"
+#include "crescendo/cli/arguments.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 

@@ -1,10 +1,10 @@
 // crescendo plan: what `train` will do, before it does it.
+#include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
 
-#include "crescendo/base/error.h"
+#include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
-#include "crescendo/cli/config_arguments.h"
 #include "crescendo/config/load.h"
 #include "crescendo/report/plan_report.h"
 #include "crescendo/train/build.h"
@@ -23,8 +23,19 @@ void Print(const Arguments& arguments) {
   const schedule::Plan plan = train::BuildPlan(options);
   if (arguments.updates) {
     report::PlanUpdates(plan, arguments.format, std::cout);
-  } else {
-    std::cout << report::PlanText(plan, arguments.format);
+    return;
+  }
+  switch (arguments.format) {
+    case report::Format::kTable:
+      std::cout << report::PlanTable(
+          plan, {.config = arguments.config.file, .train_set = std::string(NameOf(options.data.name))});
+      break;
+    case report::Format::kJson:
+      std::cout << report::PlanJson(plan);
+      break;
+    case report::Format::kCsv:
+      std::cout << report::PlanCsv(plan);
+      break;
   }
 }
 
@@ -34,12 +45,7 @@ void AddPlanCommand(CLI::App& app, int& /*exit_code*/) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("plan", "print what train will do, phase by phase, beside the reference");
   arguments->config.AddTo(*command)->required();
-  command
-      ->add_option("--format", arguments->format, "table, json or csv")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, report::Format>{{"table", report::Format::kTable},
-                                                                                {"json", report::Format::kJson},
-                                                                                {"csv", report::Format::kCsv}}))
-      ->default_str("table");
+  AddEnumOption(*command, "--format", arguments->format, "how to print it");
   command->add_flag("--updates", arguments->updates, "one line for each update instead of each phase");
   command->footer(R"(Examples:
   crescendo plan recipes/paper/cifar10/grow.toml

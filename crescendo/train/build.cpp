@@ -19,7 +19,7 @@ Parts Build(const config::Options& options) {
   schedule::Plan plan = BuildPlan(options);
   data::DatasetPair data = data::LoadDatasets(options.data, seed);
   std::unique_ptr<nn::Model> model =
-      nn::BuildModel(options.model, data.train.example_shape(), data.train.classes, seed);
+      nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
   model->To(device);
   std::vector<optim::Parameter> parameters;
   for (const nn::NamedTensor& parameter : model->parameters()) parameters.push_back({parameter.name, parameter.value});
