@@ -1,11 +1,17 @@
 // crescendo plan: what `train` will do, before it does it.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/config/load.h"
+#include "crescendo/report/plan_chart.h"
 #include "crescendo/report/plan_report.h"
 #include "crescendo/train/build.h"
 
@@ -13,29 +19,71 @@ namespace crescendo::cli {
 namespace {
 
 struct Arguments {
-  ConfigArguments config;
+  std::vector<std::string> configs_and_overrides;
   report::Format format = report::Format::kTable;
   bool updates = false;
+  std::string chart;
 };
 
-void Print(const Arguments& arguments) {
-  const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
-  const schedule::Plan plan = train::BuildPlan(options);
-  if (arguments.updates) {
-    report::PlanUpdates(plan, arguments.format, std::cout);
+struct Named {
+  std::string file;
+  config::Options options;
+  schedule::Plan plan;
+};
+
+// Words with "=" are overrides and hold for all configs.
+std::vector<Named> MakePlans(const std::vector<std::string>& words) {
+  std::vector<std::string> files;
+  std::vector<std::string> overrides;
+  for (const std::string& word : words) (word.find('=') == std::string::npos ? files : overrides).push_back(word);
+  if (files.empty()) throw UserError("crescendo plan needs a config file; recipes/ holds some");
+  std::vector<Named> plans;
+  for (const std::string& file : files) {
+    config::Options options = config::LoadFile(file, overrides);
+    schedule::Plan plan = train::BuildPlan(options);
+    plans.push_back({file, std::move(options), std::move(plan)});
+  }
+  return plans;
+}
+
+void PrintPhases(const std::vector<Named>& plans, report::Format format) {
+  for (const Named& named : plans) {
+    switch (format) {
+      case report::Format::kTable:
+        if (&named != &plans.front()) std::cout << '\n';
+        std::cout << report::PlanTable(named.plan, {.config = named.file,
+                                                    .train_set = std::string(NameOf(named.options.data.name))});
+        break;
+      case report::Format::kJson:
+        std::cout << report::PlanJson(named.plan);
+        break;
+      case report::Format::kCsv:
+        std::cout << report::PlanCsv(named.plan);
+        break;
+    }
+  }
+}
+
+void WriteChart(const std::vector<Named>& plans, const std::string& file) {
+  std::vector<report::NamedPlan> curves;
+  for (const Named& named : plans) curves.push_back({std::filesystem::path(named.file).stem().string(), named.plan});
+  WriteFileAtomically(file, report::PlanChartSvg(curves));
+}
+
+void Plan(const Arguments& arguments) {
+  const std::vector<Named> plans = MakePlans(arguments.configs_and_overrides);
+  if (!arguments.chart.empty()) {
+    WriteChart(plans, arguments.chart);
     return;
   }
-  switch (arguments.format) {
-    case report::Format::kTable:
-      std::cout << report::PlanTable(
-          plan, {.config = arguments.config.file, .train_set = std::string(NameOf(options.data.name))});
-      break;
-    case report::Format::kJson:
-      std::cout << report::PlanJson(plan);
-      break;
-    case report::Format::kCsv:
-      std::cout << report::PlanCsv(plan);
-      break;
+  if (plans.size() > 1 && (arguments.updates || arguments.format != report::Format::kTable)) {
+    throw UserError(fmt::format("{} configs were given; --updates and --format {} print one", plans.size(),
+                                NameOf(arguments.format)));
+  }
+  if (arguments.updates) {
+    report::PlanUpdates(plans.front().plan, arguments.format, std::cout);
+  } else {
+    PrintPhases(plans, arguments.format);
   }
 }
 
@@ -44,15 +92,21 @@ void Print(const Arguments& arguments) {
 void AddPlanCommand(CLI::App& app, int& /*exit_code*/) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("plan", "print what train will do, phase by phase, beside the reference");
-  arguments->config.AddTo(*command)->required();
+  command
+      ->add_option("CONFIG", arguments->configs_and_overrides,
+                   "config files (TOML; recipes/ holds some), and options to change, as schedule.max_batch=5120")
+      ->required();
   AddEnumOption(*command, "--format", arguments->format, "how to print it");
   command->add_flag("--updates", arguments->updates, "one line for each update instead of each phase");
+  command->add_option("--chart", arguments->chart,
+                      "draw the plans of all configs into an SVG file: learning rate, batch, noise scale");
   command->footer(R"(Examples:
   crescendo plan recipes/paper/cifar10/grow.toml
   crescendo plan recipes/paper/cifar10/grow.toml schedule.max_batch=5120
   crescendo plan recipes/paper/cifar10/grow.toml --format json
-  crescendo plan recipes/letter/grow.toml --updates --format csv)");
-  command->callback([arguments] { Print(*arguments); });
+  crescendo plan recipes/letter/grow.toml --updates --format csv
+  crescendo plan recipes/letter/decay.toml recipes/letter/grow.toml --chart plans.svg)");
+  command->callback([arguments] { Plan(*arguments); });
 }
 
 }  // namespace crescendo::cli
