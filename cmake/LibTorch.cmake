@@ -6,7 +6,12 @@ if(NOT EXISTS "${TORCH_ROOT}/lib/libtorch_cpu.so" OR NOT EXISTS "${TORCH_ROOT}/i
                       "or give -DTORCH_ROOT=FOLDER with lib/ and include/, or build without it: cmake --preset core")
 endif()
 add_library(torch INTERFACE)
-target_include_directories(torch SYSTEM INTERFACE ${TORCH_ROOT}/include ${TORCH_ROOT}/include/torch/csrc/api/include)
+# LibTorch's include folder holds the headers of another fmt, without its library. Ours must be found before it.
+find_path(FMT_INCLUDE_DIR fmt/format.h REQUIRED)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/our_fmt)
+file(CREATE_LINK ${FMT_INCLUDE_DIR}/fmt ${CMAKE_BINARY_DIR}/our_fmt/fmt SYMBOLIC)
+target_include_directories(torch SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/our_fmt
+                           ${TORCH_ROOT}/include ${TORCH_ROOT}/include/torch/csrc/api/include)
 target_link_directories(torch INTERFACE ${TORCH_ROOT}/lib)
 target_link_options(torch INTERFACE "LINKER:-rpath,${TORCH_ROOT}/lib"
                     "LINKER:-rpath-link,${TORCH_ROOT}/../nvidia/cu13/lib" "LINKER:-rpath-link,${TORCH_ROOT}/lib")
