@@ -1,0 +1,25 @@
+// A table of the user's own as a data set: which column is the class, which hold names, which numbers is said in the
+// options.
+#pragma once
+
+#include "crescendo/data/dataset.h"
+
+namespace crescendo::data {
+
+// Inputs, in the order of the columns:
+// - a column of numbers is one input, scaled to mean 0 and deviation 1 (both of the train rows); a missing field is 0,
+// that is, the
+//   mean; a column that never changes is 0;
+// - a categorical column is one input per name that the train rows hold, in alphabetical order, 1 for the row's name
+// and 0 for the
+//   others; a missing field is a name like any other; a name that only test rows hold is all zeros.
+// Classes are numbered in the order of their names: as numbers where all are whole numbers, else alphabetically. A test
+// label that is a train label but for a full stop at its end means that label (as in UCI's adult.test).
+//
+// UserError, with file, line and column (from 0, as in the options), for what cannot be understood.
+DatasetPair LoadTable(const config::DataOptions& options);
+
+// The number of train rows that LoadTable would give.
+int64_t CountTrainRows(const config::DataOptions& options);
+
+}  // namespace crescendo::data

@@ -1,0 +1,152 @@
+#include "crescendo/data/csv.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "crescendo/data/test_support.h"
+
+namespace crescendo::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+config::DataOptions Csv(const std::string& train_file, const std::string& test_file = "") {
+  config::DataOptions options;
+  options.name = config::DatasetName::kCsv;
+  options.train_file = train_file;
+  options.test_file = test_file;
+  return options;
+}
+
+TEST(Csv, ScalesNumbersByTheTrainRowsAndSpreadsCategories) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("train.csv", "1, red, yes\n5, blue, no\n3, red, no\n"),
+                                    folder.Write("test.csv", "7, green, yes\n"));
+  options.categorical_columns = {1};
+  const DatasetPair data = LoadDatasets(options, 1);
+  const float unit = std::sqrt(3.0f / 2.0f);  // numbers 1 5 3: mean 3, deviation sqrt(8/3); so (5 - 3) / sqrt(8/3)
+  EXPECT_THAT(Values<float>(data.train.inputs), ElementsAre(-unit, 0, 1, unit, 1, 0, 0, 0, 1));  // number, blue, red
+  EXPECT_THAT(Values<float>(data.test.inputs), ElementsAre(2 * unit, 0, 0));  // green was never seen in training
+  EXPECT_THAT(Values<int64_t>(data.train.labels), ElementsAre(1, 0, 0));      // no, yes
+  EXPECT_THAT(Values<int64_t>(data.test.labels), ElementsAre(1));
+  EXPECT_EQ(data.train.classes, 2);
+  EXPECT_THAT(data.train.ExampleShape(), ElementsAre(3));
+  EXPECT_TRUE(data.train.mean.empty());
+  EXPECT_EQ(CountTrainExamples(options), 3);
+}
+
+TEST(Csv, AMissingNumberIsTheMeanAndAMissingNameANameOfItsOwn) {
+  const TemporaryFolder folder;
+  config::DataOptions options =
+      Csv(folder.Write("train.csv", "0,?,1\n2,a,10\n?,a,9\n"), folder.Write("test.csv", "?,?,9\n"));
+  options.categorical_columns = {1};
+  const DatasetPair data = LoadDatasets(options, 1);
+  EXPECT_THAT(Values<float>(data.train.inputs), ElementsAre(-1, 1, 0, 1, 0, 1, 0, 0, 1));
+  EXPECT_THAT(Values<float>(data.test.inputs), ElementsAre(0, 1, 0));
+  EXPECT_THAT(Values<int64_t>(data.train.labels), ElementsAre(0, 2, 1)) << "labels 1, 9, 10 are ordered as numbers";
+}
+
+TEST(Csv, WithoutATestFileTheLastRowsAreTheTestSet) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("train.csv", "0,a\n2,b\n7,a\n9,b\n4,a\n"));
+  options.test_examples = 2;
+  EXPECT_EQ(CountTrainExamples(options), 3);
+  EXPECT_THAT(Values<int64_t>(LoadDatasets(options, 1).test.labels), ElementsAre(1, 0));
+  options.train_examples = 2;
+  const DatasetPair data = LoadDatasets(options, 1);
+  EXPECT_THAT(Values<float>(data.train.inputs), ElementsAre(-1, 1)) << "scaled by the rows that are used";
+  EXPECT_THAT(Values<float>(data.test.inputs), ElementsAre(8, 3));
+  EXPECT_EQ(CountTrainExamples(options), 2);
+}
+
+TEST(Csv, ReadsQuotesHeadersCommentsBlankLinesAndForeignLineEnds) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write(
+      "train.csv",
+      "\xEF\xBB\xBF# made by hand\r\nclass,\"size, in m\"\r\n\r\n\"a \"\"b\"\"\" , 1\r\n# more\r\nplain,\" 3\"\r\n"));
+  options.header = true;
+  options.comment = "#";
+  options.label_column = 0;
+  options.categorical_columns = {1};
+  options.test_file = options.train_file;
+  const DatasetPair data = LoadDatasets(options, 1);
+  EXPECT_THAT(Values<int64_t>(data.train.labels), ElementsAre(0, 1));
+  EXPECT_THAT(Values<float>(data.train.inputs), ElementsAre(0, 1, 1, 0))
+      << "in quotes, a space counts: ' 3' is before '1'";
+}
+
+TEST(Csv, SaysWhereATableIsWrong) {
+  const TemporaryFolder folder;
+  const auto error_of = [&](const std::string& content, int64_t label_column = -1) {
+    config::DataOptions options = Csv(folder.Write("t.csv", content), folder.Write("test.csv", "1,a\n"));
+    options.label_column = label_column;
+    return UserErrorOf([&] { LoadDatasets(options, 1); });
+  };
+  EXPECT_THAT(error_of("1,a\n2,b\n3\n"),
+              HasSubstr("t.csv, line 3, column 1: the row has 1 columns, the first row (line 1) has 2"));
+  EXPECT_THAT(error_of("1,a\n\nx,b\n"), HasSubstr("t.csv, line 3, column 0: 'x' is not a number"));
+  EXPECT_THAT(error_of("1,a\ninf,b\n"), HasSubstr("'inf' is not a number"));
+  EXPECT_THAT(error_of("1,a\n2,\"b\n"), HasSubstr("line 2, column 1: a quote is not closed"));
+  EXPECT_THAT(error_of("1,a\n2,?\n"), HasSubstr("line 2, column 1: the label is missing"));
+  EXPECT_THAT(error_of("1,b\n2,c\n"),
+              HasSubstr("test.csv, line 1, column 1: the label 'a' is not one of the train set's"));
+  EXPECT_THAT(error_of("1,a\n2,a\n"), HasSubstr("all labels"));
+  EXPECT_THAT(error_of("1,a\n2,b\n", 2), HasSubstr("data.label_column names column 2"));
+  EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
+              HasSubstr("data.test_file"));
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.path() / "none.csv"), 1); }), HasSubstr("none.csv"));
+}
+
+TEST(Csv, AnUnpackedFileThatIsCutShortIsAnErrorWithThePlace) {
+  const TemporaryFolder folder;
+  std::ifstream file("recipes/data/letter-recognition/letter-recognition.data.xz", std::ios::binary);
+  std::string packed((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_GT(packed.size(), 50'000);
+  packed.resize(50'000);
+  config::DataOptions options = Csv(folder.Write("cut.data.xz", packed));
+  options.test_examples = 1;
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }), HasSubstr("cut short at byte 50000"));
+  packed[1'000] ^= 1;
+  folder.Write("cut.data.xz", packed);
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }), HasSubstr("damaged"));
+}
+
+TEST(Csv, LetterRecognitionLoadsFromTheRepository) {
+  config::DataOptions options = Csv("recipes/data/letter-recognition/letter-recognition.data.xz");
+  options.label_column = 0;
+  options.test_examples = 4'000;
+  EXPECT_EQ(CountTrainExamples(options), 16'000);
+  const DatasetPair data = LoadDatasets(options, 1);
+  EXPECT_THAT(data.train.inputs.sizes().vec(), ElementsAre(16'000, 16));
+  EXPECT_THAT(data.test.inputs.sizes().vec(), ElementsAre(4'000, 16));
+  EXPECT_EQ(data.train.classes, 26);
+  const std::vector<int64_t> labels = Values<int64_t>(data.train.labels);
+  EXPECT_THAT(std::vector<int64_t>(labels.begin(), labels.begin() + 4),
+              ElementsAre('T' - 'A', 'I' - 'A', 'D' - 'A', 'N' - 'A'));
+}
+
+TEST(Csv, AdultLoadsFromTheRepository) {
+  config::DataOptions options = Csv("recipes/data/adult/adult.data.xz", "recipes/data/adult/adult.test.xz");
+  options.categorical_columns = {1, 3, 5, 6, 7, 8, 9, 13};
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }), HasSubstr("data.comment"));
+  options.comment = "|";
+  EXPECT_EQ(CountTrainExamples(options), 32'561);
+  const DatasetPair data = LoadDatasets(options, 1);
+  // 6 numbers; 9 + 16 + 7 + 15 + 6 + 5 + 2 + 42 names, "?" among them.
+  EXPECT_THAT(data.train.inputs.sizes().vec(), ElementsAre(32'561, 108));
+  EXPECT_THAT(data.test.inputs.sizes().vec(), ElementsAre(16'281, 108));
+  const auto rich = [](const Dataset& set) {
+    const std::vector<int64_t> labels = Values<int64_t>(set.labels);
+    return std::count(labels.begin(), labels.end(), 1);
+  };
+  EXPECT_EQ(rich(data.train), 7'841);  // the counts in adult.names: 24.08 % and 23.62 %
+  EXPECT_EQ(rich(data.test), 3'846);
+}
+
+}  // namespace
+}  // namespace crescendo::data

@@ -1,0 +1,43 @@
+// A comma-separated table in memory: rows of equally many fields, as text.
+//
+// One row per line; blank lines and comment lines are left out; spaces around a field do not belong to it; a field may
+// stand in double quotes, with "" for a quote (RFC 4180, but for line breaks inside quotes).
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "crescendo/config/options.h"
+
+namespace crescendo::data {
+
+class Table {
+ public:
+  // Uses data.header and data.comment; .gz and .xz are unpacked. UserError, with line and column, for rows of different
+  // lengths and unfinished quotes.
+  Table(const std::filesystem::path& path, const config::DataOptions& options);
+
+  int64_t rows() const { return static_cast<int64_t>(lines_.size()); }
+  int64_t columns() const { return columns_; }
+  const std::filesystem::path& path() const { return path_; }
+  std::string_view Field(int64_t row, int64_t column) const { return fields_[row * columns_ + column]; }
+
+  // UserError: "FILE, line L, column C: PROBLEM".
+  [[noreturn]] void FailAt(int64_t row, int64_t column, std::string_view problem) const;
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<std::string> text_;  // what fields_ look into; on the heap, so that a Table can be moved
+  std::vector<std::string_view> fields_;
+  std::vector<int64_t> lines_;  // of each row, from 1
+  int64_t columns_ = 0;
+};
+
+// The number of rows that Table would read.
+int64_t CountRows(const std::filesystem::path& path, const config::DataOptions& options);
+
+}  // namespace crescendo::data
