@@ -1,1 +1,264 @@
 #include "crescendo/report/run_log.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "crescendo/base/enum_names.h"
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+
+namespace crescendo::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using schedule::Examples;
+using schedule::Updates;
+
+constexpr int kFormatVersion = 1;
+constexpr auto kFlushInterval = std::chrono::seconds(5);
+
+constexpr std::pair<RunEnd, std::string_view> kRunEnds[] = {
+    {RunEnd::kFinished, "finished"}, {RunEnd::kInterrupted, "interrupted"}, {RunEnd::kFailed, "failed"}};
+
+// JSON has no number for these: null, and what it was in "<key>_text".
+void PutNumber(Json& json, const std::string& key, double value) {
+  json[key] = value;
+  if (std::isnan(value)) {
+    json[key + "_text"] = "nan";
+  } else if (std::isinf(value)) {
+    json[key + "_text"] = value > 0 ? "inf" : "-inf";
+  }
+}
+
+double GetNumber(const Json& json, const std::string& key) {
+  if (!json.at(key).is_null()) return json.at(key).get<double>();
+  const std::string text = json.at(key + "_text").get<std::string>();
+  if (text == "nan") return std::nan("");
+  return text == "inf" ? HUGE_VAL : -HUGE_VAL;
+}
+
+Json ToJson(const RunHeader& header) {
+  return {{"type", "header"},
+          {"format_version", kFormatVersion},
+          {"started", header.started},
+          {"crescendo_version", header.crescendo_version},
+          {"commit", header.commit},
+          {"torch_version", header.torch_version},
+          {"compiler", header.compiler},
+          {"machine", header.machine},
+          {"device", header.device},
+          {"threads", header.threads},
+          {"micro_batch", header.micro_batch},
+          {"parameters", header.parameters},
+          {"train_examples", header.train_examples},
+          {"test_examples", header.test_examples},
+          {"total_examples", header.total_examples},
+          {"total_updates", header.total_updates},
+          {"config_toml", header.config_toml}};
+}
+
+RunHeader HeaderFrom(const Json& json) {
+  RunHeader header;
+  const auto read = [&](const char* key, auto& field) { json.at(key).get_to(field); };
+  read("started", header.started);
+  read("crescendo_version", header.crescendo_version);
+  read("commit", header.commit);
+  read("torch_version", header.torch_version);
+  read("compiler", header.compiler);
+  read("machine", header.machine);
+  read("device", header.device);
+  read("threads", header.threads);
+  read("micro_batch", header.micro_batch);
+  read("parameters", header.parameters);
+  read("train_examples", header.train_examples);
+  read("test_examples", header.test_examples);
+  read("total_examples", header.total_examples);
+  read("total_updates", header.total_updates);
+  read("config_toml", header.config_toml);
+  return header;
+}
+
+Json ToJson(const UpdateRecord& record) {
+  const schedule::Setting& setting = record.setting;
+  Json json = {{"type", "update"},
+               {"updates", setting.update.value() + 1},
+               {"examples", setting.end.value()},
+               {"epoch", record.epoch},
+               {"phase", setting.phase},
+               {"global_batch", setting.global_batch.value()},
+               {"learning_rate", setting.learning_rate},
+               {"momentum", setting.momentum},
+               {"noise_scale", setting.noise_scale},
+               {"noise_scale_exact", setting.noise_scale_exact},
+               {"reference_noise_scale", setting.reference_noise_scale}};
+  PutNumber(json, "loss", record.loss);
+  PutNumber(json, "images_per_second", record.examples_per_second);
+  json["train_seconds"] = record.seconds;
+  json["loader_wait_seconds"] = record.loader_wait_seconds;
+  return json;
+}
+
+Json ToJson(const EvaluationRecord& record) {
+  Json json = {{"type", "evaluation"},
+               {"updates", record.updates.value()},
+               {"examples", record.examples.value()},
+               {"epoch", record.epoch}};
+  PutNumber(json, "test_loss", record.loss);
+  PutNumber(json, "test_accuracy", record.accuracy);
+  json["train_seconds"] = record.train_seconds;
+  return json;
+}
+
+EvaluationRecord EvaluationFrom(const Json& json) {
+  EvaluationRecord record;
+  record.updates = Updates{json.at("updates").get<int64_t>()};
+  record.examples = Examples{json.at("examples").get<int64_t>()};
+  record.epoch = json.at("epoch").get<double>();
+  record.loss = GetNumber(json, "test_loss");
+  record.accuracy = GetNumber(json, "test_accuracy");
+  record.train_seconds = json.at("train_seconds").get<double>();
+  return record;
+}
+
+Json ToJson(const RunFooter& footer) {
+  std::string_view end;
+  for (const auto& [value, name] : kRunEnds) {
+    if (value == footer.end) end = name;
+  }
+  Json json = {{"type", "footer"},
+               {"end", end},
+               {"reason", footer.reason},
+               {"updates", footer.updates.value()},
+               {"examples", footer.examples.value()},
+               {"train_seconds", footer.train_seconds},
+               {"total_seconds", footer.total_seconds},
+               {"final_evaluation", nullptr}};
+  if (footer.final_evaluation.updates > Updates{0}) {
+    Json evaluation = ToJson(footer.final_evaluation);
+    evaluation.erase("type");
+    json["final_evaluation"] = std::move(evaluation);
+  }
+  return json;
+}
+
+RunFooter FooterFrom(const Json& json) {
+  RunFooter footer;
+  const std::string end = json.at("end").get<std::string>();
+  bool known = false;
+  for (const auto& [value, name] : kRunEnds) {
+    if (name != end) continue;
+    footer.end = value;
+    known = true;
+  }
+  if (!known) throw UserError(fmt::format("'{}' is not an end of a run", end));
+  json.at("reason").get_to(footer.reason);
+  footer.updates = Updates{json.at("updates").get<int64_t>()};
+  footer.examples = Examples{json.at("examples").get<int64_t>()};
+  footer.train_seconds = json.at("train_seconds").get<double>();
+  footer.total_seconds = json.at("total_seconds").get<double>();
+  if (!json.at("final_evaluation").is_null()) footer.final_evaluation = EvaluationFrom(json.at("final_evaluation"));
+  return footer;
+}
+
+// One line into `summary`. Throws where it is not a record.
+void ReadLine(const std::string& line, bool first, RunSummary& summary) {
+  const Json json = Json::parse(line);
+  const std::string type = json.at("type").get<std::string>();
+  if (first != (type == "header")) {
+    throw UserError(first ? "the first line is not a header" : "a second header");
+  }
+  if (type == "header") {
+    const int version = json.at("format_version").get<int>();
+    if (version != kFormatVersion) {
+      throw UserError(
+          fmt::format("format_version is {}, and this crescendo reads version {}", version, kFormatVersion));
+    }
+    summary.header = HeaderFrom(json);
+  } else if (type == "update") {
+    ++summary.logged_updates;
+  } else if (type == "evaluation") {
+    summary.evaluations.push_back(EvaluationFrom(json));
+  } else if (type == "footer") {
+    summary.footer = FooterFrom(json);
+  } else {
+    throw UserError(fmt::format("'{}' is not a type of record", type));
+  }
+}
+
+}  // namespace
+
+RunLog::RunLog(std::filesystem::path path)
+    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "we"), &std::fclose) {
+  if (!file_) Fail();
+}
+
+RunLog::~RunLog() = default;
+
+// Text from outside (an error's reason, a path) may hold bytes that are no UTF-8: they are replaced, a log is not lost
+// over them.
+void RunLog::Header(const RunHeader& header) {
+  Write(ToJson(header).dump(-1, ' ', false, Json::error_handler_t::replace));
+  Flush();
+}
+
+void RunLog::Update(const UpdateRecord& record) {
+  Write(ToJson(record).dump());
+  if (std::chrono::steady_clock::now() - flushed_ >= kFlushInterval) Flush();
+}
+
+void RunLog::Evaluation(const EvaluationRecord& record) {
+  Write(ToJson(record).dump());
+  Flush();
+}
+
+void RunLog::Footer(const RunFooter& footer) {
+  Write(ToJson(footer).dump(-1, ' ', false, Json::error_handler_t::replace));
+  Flush();
+}
+
+void RunLog::Write(const std::string& line) {
+  const std::string text = line + '\n';
+  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size()) Fail();
+}
+
+void RunLog::Flush() {
+  if (std::fflush(file_.get()) != 0) Fail();
+  flushed_ = std::chrono::steady_clock::now();
+}
+
+void RunLog::Fail() const { throw RunError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(errno))); }
+
+RunSummary ReadRunLog(const std::filesystem::path& path) {
+  const std::string text = ReadFile(path);
+  RunSummary summary;
+  int64_t number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t newline = text.find('\n', begin);
+    ++number;
+    if (newline == std::string::npos) {
+      // Whole records end with a newline, so this one was being written when the run or the disk ended.
+      summary.warning = fmt::format("{}: line {} is cut off and was left out", path.string(), number);
+      break;
+    }
+    try {
+      ReadLine(text.substr(begin, newline - begin), number == 1, summary);
+    } catch (const std::exception& error) {
+      throw UserError(fmt::format("{} is not a run log: line {}: {}", path.string(), number, error.what()));
+    }
+    begin = newline + 1;
+  }
+  if (number == 0 || (number == 1 && !summary.warning.empty())) {
+    throw UserError(fmt::format("{} is not a run log: it holds no header", path.string()));
+  }
+  if (!summary.footer && summary.warning.empty()) {
+    summary.warning = fmt::format("{} has no footer: the run was killed, or still goes on", path.string());
+  }
+  return summary;
+}
+
+}  // namespace crescendo::report
