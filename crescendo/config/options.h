@@ -1,9 +1,10 @@
-// Every option of crescendo: the only list. Each struct is one section of the config file; each field is declared here with its
-// default and described once in Visit, which the loader, `crescendo config`, the resolved config of a run and the documentation
-// all walk. A key that is not here is an error.
+// Every option of crescendo: the only list. Each struct is one section of the config file; each field is declared here
+// with its default and described once in Visit, which the loader, `crescendo config`, the resolved config of a run and
+// the documentation all walk. A key that is not here is an error.
 //
-// A description is: unit, sentence, bounds, and where the option has a meaning only with certain values of another option of its
-// section, that condition ("shape = step exponential"): given elsewhere, the key is an error and not ignored.
+// A description is: unit, sentence, bounds, and where the option has a meaning only with certain values of another
+// option of its section, that condition ("shape = step exponential"): given without it, the key is an error and not
+// ignored. What contradicts across keys is in validate.h.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "crescendo/base/enum_names.h"
+#include "crescendo/config/choices.h"
 #include "crescendo/config/values.h"
 #include "crescendo/schedule/corner_cases.h"
 
@@ -23,23 +24,14 @@ struct Description {
   const char* sentence = "";
   double minimum = -std::numeric_limits<double>::infinity();  // allowed, for each number of the value
   double maximum = std::numeric_limits<double>::infinity();
-  const char* only_with = "";  // "KEY = VALUE VALUE ...": the values of a sibling key with which this option means something
+  const char* only_with = "";  // "KEY = VALUE VALUE ...": with which values of a sibling key this means something
   const char* unset = "";      // for std::optional: the word that stands for "not set"
+  bool is_file = false;        // a file, relative to the config file that states it; absolute once loaded
 };
 
-enum class DatasetName { kCifar10, kCifar100, kMnist, kFashionMnist, kCsv, kSynthetic };
-enum class Padding { kReflect, kZero };
-enum class Shape {
-  kConstant, kStep, kCosine, kRestarts, kExponential, kPolynomial, kLinear, kOneCycle, kTrapezoid, kTable
-};
-enum class Interpolation { kConstant, kLinear };
-enum class OptimizerName { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsprop, kLars, kLamb };
-enum class WeightDecay { kCoupled, kDecoupled };
-enum class DeviceName { kAuto, kCpu, kCuda };
-enum class Precision { kFp32, kBf16 };
-
-// Where the examples come from and how they are made ready.
 struct DataOptions {
+  static constexpr const char* kAbout = "where the examples come from and how they are made ready";
+
   DatasetName name = DatasetName::kCifar10;
   std::string folder = "data";
   int64_t train_examples = 0;
@@ -66,29 +58,64 @@ struct DataOptions {
     constexpr const char* kCsv = "name = csv";
     constexpr const char* kSynthetic = "name = synthetic";
     visit("name", self.name, {.sentence = "the data set"});
-    visit("folder", self.folder, {.sentence = "where the files of the data sets are, as `crescendo fetch` lays them out; relative to the current folder"});
-    visit("train_examples", self.train_examples, {.unit = "examples", .sentence = "train on the first so many only; 0: all (synthetic: 10000)", .minimum = 0});
-    visit("test_examples", self.test_examples, {.unit = "examples", .sentence = "test on the first so many only; 0: all (synthetic: 2000); for a csv without a test_file: the last so many rows are the test set", .minimum = 0});
-    visit("pad", self.pad, {.unit = "pixels", .sentence = "each training image is padded by so much on each side, then cropped at a random place; 0: not at all", .minimum = 0, .maximum = 64, .only_with = kImages});
+    visit("folder", self.folder,
+          {.sentence = "where the files of the data sets are, as `crescendo fetch` lays them out; relative to the "
+                       "current folder"});
+    visit("train_examples", self.train_examples,
+          {.unit = "examples", .sentence = "train on the first so many only; 0: all (synthetic: 10000)", .minimum = 0});
+    visit("test_examples", self.test_examples,
+          {.unit = "examples",
+           .sentence = "test on the first so many only; 0: all (synthetic: 2000); for a csv without a test_file: the "
+                       "last so many rows are the test set",
+           .minimum = 0});
+    visit("pad", self.pad,
+          {.unit = "pixels",
+           .sentence =
+               "each training image is padded by so much on each side, then cropped at a random place; 0: not at all",
+           .minimum = 0,
+           .maximum = 64,
+           .only_with = kImages});
     visit("padding", self.padding, {.sentence = "what the pad shows", .only_with = kImages});
-    visit("flip", self.flip, {.sentence = "mirror every other training image, at random; turn off where left and right mean something (digits, clothes)", .only_with = kImages});
-    visit("train_file", self.train_file, {.sentence = "the table to train on; .xz and .gz are unpacked; relative to the config file", .only_with = kCsv});
-    visit("test_file", self.test_file, {.sentence = "the table to test on; empty: the last test_examples rows of train_file", .only_with = kCsv});
+    visit("flip", self.flip,
+          {.sentence = "mirror every other training image, at random; turn off where left and right mean something "
+                       "(digits, clothes)",
+           .only_with = kImages});
+    visit("train_file", self.train_file,
+          {.sentence = "the table to train on; .xz and .gz are unpacked; relative to the config file",
+           .only_with = kCsv,
+           .is_file = true});
+    visit("test_file", self.test_file,
+          {.sentence = "the table to test on; empty: the last test_examples rows of train_file",
+           .only_with = kCsv,
+           .is_file = true});
     visit("header", self.header, {.sentence = "the first line holds the columns' names", .only_with = kCsv});
-    visit("label_column", self.label_column, {.sentence = "which column is the class, from 0; negative: from the end", .only_with = kCsv});
-    visit("categorical_columns", self.categorical_columns, {.sentence = "columns that hold names, each turned into one input per name seen in training; all others hold numbers, scaled to mean 0 and deviation 1", .only_with = kCsv});
+    visit("label_column", self.label_column,
+          {.sentence = "which column is the class, from 0; negative: from the end", .only_with = kCsv});
+    visit("categorical_columns", self.categorical_columns,
+          {.sentence = "columns that hold names, each turned into one input per name seen in training; all others hold "
+                       "numbers, scaled to mean 0 and deviation 1",
+           .only_with = kCsv});
     visit("ignored_columns", self.ignored_columns, {.sentence = "columns that are not used", .only_with = kCsv});
-    visit("missing", self.missing, {.sentence = "a field that reads so is missing: the mean of its column, or a category of its own", .only_with = kCsv});
+    visit("missing", self.missing,
+          {.sentence = "a field that reads so is missing: the mean of its column, or a category of its own",
+           .only_with = kCsv});
     visit("comment", self.comment, {.sentence = "lines that begin so are left out; empty: none", .only_with = kCsv});
-    visit("classes", self.classes, {.sentence = "number of classes", .minimum = 2, .maximum = 1000, .only_with = kSynthetic});
-    visit("image_size", self.image_size, {.unit = "pixels", .sentence = "height and width", .minimum = 4, .maximum = 512, .only_with = kSynthetic});
-    visit("threads", self.threads, {.sentence = "threads that prepare examples beside the training", .minimum = 1, .maximum = 64});
-    visit("prefetch", self.prefetch, {.unit = "micro-batches", .sentence = "how far they work ahead", .minimum = 1, .maximum = 64});
+    visit("classes", self.classes,
+          {.sentence = "number of classes", .minimum = 2, .maximum = 1000, .only_with = kSynthetic});
+    visit("image_size", self.image_size,
+          {.unit = "pixels", .sentence = "height and width", .minimum = 4, .maximum = 512, .only_with = kSynthetic});
+    visit("threads", self.threads,
+          {.sentence = "threads that prepare examples beside the training", .minimum = 1, .maximum = 64});
+    visit("prefetch", self.prefetch,
+          {.unit = "micro-batches", .sentence = "how far they work ahead", .minimum = 1, .maximum = 64});
   }
+
+  friend bool operator==(const DataOptions&, const DataOptions&) = default;
 };
 
-// The network.
 struct ModelOptions {
+  static constexpr const char* kAbout = "the network";
+
   std::string name = "wide_resnet";
   int64_t depth = 16;
   int64_t width = 4;
@@ -101,18 +128,42 @@ struct ModelOptions {
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
     visit("name", self.name, {.sentence = "the network: wide_resnet (Zagoruyko & Komodakis 2016) or mlp"});
-    visit("depth", self.depth, {.unit = "layers", .sentence = "6n+4 for a whole n", .minimum = 10, .maximum = 1000, .only_with = "name = wide_resnet"});
-    visit("width", self.width, {.sentence = "the factor k on the widths 16, 32, 64", .minimum = 1, .maximum = 64, .only_with = "name = wide_resnet"});
-    visit("hidden", self.hidden, {.unit = "units", .sentence = "the widths of the hidden layers", .minimum = 1, .maximum = 1e6, .only_with = "name = mlp"});
+    visit("depth", self.depth,
+          {.unit = "layers",
+           .sentence = "6n+4 for a whole n",
+           .minimum = 10,
+           .maximum = 1000,
+           .only_with = "name = wide_resnet"});
+    visit("width", self.width,
+          {.sentence = "the factor k on the widths 16, 32, 64",
+           .minimum = 1,
+           .maximum = 64,
+           .only_with = "name = wide_resnet"});
+    visit("hidden", self.hidden,
+          {.unit = "units",
+           .sentence = "the widths of the hidden layers",
+           .minimum = 1,
+           .maximum = 1e6,
+           .only_with = "name = mlp"});
     visit("batch_norm", self.batch_norm, {.sentence = "ghost batch norm before each ReLU", .only_with = "name = mlp"});
-    visit("ghost_batch", self.ghost_batch, {.unit = "examples", .sentence = "how many examples share batch-norm statistics: a constant of the model, whatever the batch", .minimum = 2, .maximum = 1e9});
-    visit("norm_momentum", self.norm_momentum, {.sentence = "the share of a ghost batch's statistics in the running statistics", .minimum = 0, .maximum = 1});
+    visit("ghost_batch", self.ghost_batch,
+          {.unit = "examples",
+           .sentence = "how many examples share batch-norm statistics: a constant of the model, whatever the batch",
+           .minimum = 2,
+           .maximum = 1e9});
+    visit(
+        "norm_momentum", self.norm_momentum,
+        {.sentence = "the share of a ghost batch's statistics in the running statistics", .minimum = 0, .maximum = 1});
     visit("norm_epsilon", self.norm_epsilon, {.sentence = "added to the variance", .minimum = 0, .maximum = 1});
   }
+
+  friend bool operator==(const ModelOptions&, const ModelOptions&) = default;
 };
 
-// How gradients become steps. The learning rate and the momentum come from the schedule.
 struct OptimizerOptions {
+  static constexpr const char* kAbout =
+      "how gradients become steps; the learning rate and the momentum come from the schedule";
+
   OptimizerName name = OptimizerName::kMomentum;
   double weight_decay = 0;
   WeightDecay decay = WeightDecay::kCoupled;
@@ -124,19 +175,42 @@ struct OptimizerOptions {
 
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
-    visit("name", self.name, {.sentence = "the rule of the step; momentum is the paper's form, with the learning rate outside the buffer"});
-    visit("weight_decay", self.weight_decay, {.sentence = "the factor of the weights in their own decay", .minimum = 0, .maximum = 1});
-    visit("decay", self.decay, {.sentence = "coupled adds it to the gradient, decoupled (times the learning rate) to the step; adamw and lamb are always decoupled", .only_with = "name = sgd momentum nesterov adam rmsprop"});
-    visit("decay_norm_and_bias", self.decay_norm_and_bias, {.sentence = "whether batch norm's parameters and the biases decay too; the paper: yes, Goyal et al.: no"});
-    visit("beta2", self.beta2, {.sentence = "decay of the second moment", .minimum = 0, .maximum = 0.9999999, .only_with = "name = adam adamw lamb"});
-    visit("epsilon", self.epsilon, {.sentence = "added to the root of the second moment", .minimum = 0, .maximum = 1, .only_with = "name = adam adamw lamb rmsprop"});
-    visit("smoothing", self.smoothing, {.sentence = "decay of RMSprop's mean square", .minimum = 0, .maximum = 0.9999999, .only_with = "name = rmsprop"});
-    visit("trust_coefficient", self.trust_coefficient, {.sentence = "eta of LARS (You et al. 2017)", .minimum = 0, .maximum = 10, .only_with = "name = lars"});
+    visit(
+        "name", self.name,
+        {.sentence = "the rule of the step; momentum is the paper's form, with the learning rate outside the buffer"});
+    visit("weight_decay", self.weight_decay,
+          {.sentence = "the factor of the weights in their own decay", .minimum = 0, .maximum = 1});
+    visit("decay", self.decay,
+          {.sentence = "coupled adds it to the gradient, decoupled (times the learning rate) to the step; adamw and "
+                       "lamb are always decoupled",
+           .only_with = "name = sgd momentum nesterov adam rmsprop"});
+    visit("decay_norm_and_bias", self.decay_norm_and_bias,
+          {.sentence = "whether batch norm's parameters and the biases decay too; the paper: yes, Goyal et al.: no"});
+    visit("beta2", self.beta2,
+          {.sentence = "decay of the second moment",
+           .minimum = 0,
+           .maximum = 0.9999999,
+           .only_with = "name = adam adamw lamb"});
+    visit("epsilon", self.epsilon,
+          {.sentence = "added to the root of the second moment",
+           .minimum = 0,
+           .maximum = 1,
+           .only_with = "name = adam adamw lamb rmsprop"});
+    visit("smoothing", self.smoothing,
+          {.sentence = "decay of RMSprop's mean square",
+           .minimum = 0,
+           .maximum = 0.9999999,
+           .only_with = "name = rmsprop"});
+    visit("trust_coefficient", self.trust_coefficient,
+          {.sentence = "eta of LARS (You et al. 2017)", .minimum = 0, .maximum = 10, .only_with = "name = lars"});
   }
+
+  friend bool operator==(const OptimizerOptions&, const OptimizerOptions&) = default;
 };
 
-// The schedule that is known to work, as it would be run at a fixed batch.
 struct ReferenceOptions {
+  static constexpr const char* kAbout = "the schedule that is known to work, as it would be run at a fixed batch";
+
   int64_t global_batch = 128;
   double momentum = 0.9;
   PositionTable momentum_table;
@@ -160,30 +234,83 @@ struct ReferenceOptions {
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
     constexpr double kMaximumRate = 1e6;
-    visit("global_batch", self.global_batch, {.unit = "examples", .sentence = "the batch the schedule was made for", .minimum = 1, .maximum = 1e9});
-    visit("momentum", self.momentum, {.sentence = "the momentum coefficient; beta1 of the Adam family; 0 for plain SGD", .minimum = 0, .maximum = 0.99999});
-    visit("momentum_table", self.momentum_table, {.unit = "[position, momentum]", .sentence = "momentum from positions on, where it changes; overrides momentum from its first entry on", .minimum = 0, .maximum = 0.99999});
-    visit("learning_rate", self.learning_rate, {.sentence = "the largest learning rate, which multiplies the mean gradient", .minimum = 0, .maximum = kMaximumRate, .only_with = "shape = constant step cosine restarts exponential polynomial linear one_cycle trapezoid"});
+    visit("global_batch", self.global_batch,
+          {.unit = "examples", .sentence = "the batch the schedule was made for", .minimum = 1, .maximum = 1e9});
+    visit("momentum", self.momentum,
+          {.sentence = "the momentum coefficient; beta1 of the Adam family; 0 for plain SGD",
+           .minimum = 0,
+           .maximum = 0.99999});
+    visit("momentum_table", self.momentum_table,
+          {.unit = "[position, momentum]",
+           .sentence = "momentum from positions on, where it changes; overrides momentum from its first entry on",
+           .minimum = 0,
+           .maximum = 0.99999});
+    visit("learning_rate", self.learning_rate,
+          {.sentence = "the largest learning rate, which multiplies the mean gradient",
+           .minimum = 1e-12,
+           .maximum = kMaximumRate,
+           .only_with = "shape = constant step cosine restarts exponential polynomial linear one_cycle trapezoid"});
     visit("shape", self.shape, {.sentence = "how the learning rate goes over training"});
-    visit("boundaries", self.boundaries, {.unit = "positions", .sentence = "where the learning rate is multiplied by factor", .minimum = 0, .only_with = "shape = step"});
-    visit("factor", self.factor, {.sentence = "what the learning rate is multiplied by at each boundary, or per period", .minimum = 1e-9, .maximum = 1e9, .only_with = "shape = step exponential"});
-    visit("period", self.period, {.unit = "position", .sentence = "exponential: the length over which it falls by factor; restarts: the first cycle", .minimum = 0, .only_with = "shape = exponential restarts"});
-    visit("cycle_factor", self.cycle_factor, {.sentence = "each cycle is so many times as long as the one before", .minimum = 1, .maximum = 100, .only_with = "shape = restarts"});
-    visit("power", self.power, {.sentence = "the power of the remaining part of training", .minimum = 0.001, .maximum = 100, .only_with = "shape = polynomial"});
-    visit("final_learning_rate", self.final_learning_rate, {.sentence = "where it ends, and the lowest it gets", .minimum = 0, .maximum = kMaximumRate, .only_with = "shape = cosine restarts polynomial linear trapezoid"});
-    visit("rise", self.rise, {.unit = "position", .sentence = "the length of one-cycle's rise to learning_rate", .minimum = 0, .only_with = "shape = one_cycle"});
-    visit("start_factor", self.start_factor, {.sentence = "one-cycle begins at learning_rate times this", .minimum = 0, .maximum = 1, .only_with = "shape = one_cycle"});
-    visit("final_factor", self.final_factor, {.sentence = "one-cycle ends at learning_rate times this", .minimum = 0, .maximum = 1, .only_with = "shape = one_cycle"});
-    visit("decay_begin", self.decay_begin, {.unit = "position", .sentence = "where the trapezoid's fall, straight to final_learning_rate at the end, begins", .minimum = 0, .only_with = "shape = trapezoid"});
-    visit("table", self.table, {.unit = "[position, learning rate]", .sentence = "the learning rate at positions; the first must be at 0", .minimum = 0, .maximum = kMaximumRate, .only_with = "shape = table"});
-    visit("interpolation", self.interpolation, {.sentence = "what holds between two positions of the table", .only_with = "shape = table"});
-    visit("warmup", self.warmup, {.unit = "position", .sentence = "over this length the learning rate is multiplied by a factor that rises in a straight line from warmup_start to 1", .minimum = 0});
+    visit("boundaries", self.boundaries,
+          {.sentence = "where the learning rate is multiplied by factor", .only_with = "shape = step"});
+    visit("factor", self.factor,
+          {.sentence = "what the learning rate is multiplied by at each boundary, or per period",
+           .minimum = 1e-9,
+           .maximum = 1e9,
+           .only_with = "shape = step exponential"});
+    visit("period", self.period,
+          {.sentence = "exponential: the length over which it falls by factor; restarts: the first cycle",
+           .only_with = "shape = exponential restarts"});
+    visit("cycle_factor", self.cycle_factor,
+          {.sentence = "each cycle is so many times as long as the one before",
+           .minimum = 1,
+           .maximum = 100,
+           .only_with = "shape = restarts"});
+    visit("power", self.power,
+          {.sentence = "the power of the remaining part of training",
+           .minimum = 0.001,
+           .maximum = 100,
+           .only_with = "shape = polynomial"});
+    visit("final_learning_rate", self.final_learning_rate,
+          {.sentence = "where it ends, and the lowest it gets",
+           .minimum = 0,
+           .maximum = kMaximumRate,
+           .only_with = "shape = cosine restarts polynomial linear trapezoid"});
+    visit("rise", self.rise,
+          {.sentence = "the length of one-cycle's rise to learning_rate", .only_with = "shape = one_cycle"});
+    visit("start_factor", self.start_factor,
+          {.sentence = "one-cycle begins at learning_rate times this",
+           .minimum = 0,
+           .maximum = 1,
+           .only_with = "shape = one_cycle"});
+    visit("final_factor", self.final_factor,
+          {.sentence = "one-cycle ends at learning_rate times this",
+           .minimum = 0,
+           .maximum = 1,
+           .only_with = "shape = one_cycle"});
+    visit("decay_begin", self.decay_begin,
+          {.sentence = "where the trapezoid's fall, straight to final_learning_rate at the end, begins",
+           .only_with = "shape = trapezoid"});
+    visit("table", self.table,
+          {.unit = "[position, learning rate]",
+           .sentence = "the learning rate at positions; the first must be at 0",
+           .minimum = 0,
+           .maximum = kMaximumRate,
+           .only_with = "shape = table"});
+    visit("interpolation", self.interpolation,
+          {.sentence = "what holds between two positions of the table", .only_with = "shape = table"});
+    visit("warmup", self.warmup,
+          {.sentence = "over this length the learning rate is multiplied by a factor that rises in a straight line "
+                       "from warmup_start to 1"});
     visit("warmup_start", self.warmup_start, {.sentence = "where that factor begins", .minimum = 0, .maximum = 1});
   }
+
+  friend bool operator==(const ReferenceOptions&, const ReferenceOptions&) = default;
 };
 
-// What this run does instead.
 struct ScheduleOptions {
+  static constexpr const char* kAbout = "what this run does instead";
+
   Position length = {200, Position::Unit::kEpochs};
   schedule::Policy policy = schedule::Policy::kGrow;
   std::optional<double> learning_rate;
@@ -203,27 +330,67 @@ struct ScheduleOptions {
 
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
-    visit("length", self.length, {.unit = "position", .sentence = "how long to train; the same for every schedule that is to be compared", .minimum = 0});
+    visit("length", self.length, {.sentence = "how long to train; the same for every schedule that is to be compared"});
     visit("policy", self.policy, {.sentence = "what is done where the reference lowers its learning rate"});
-    visit("learning_rate", self.learning_rate, {.sentence = "this run's largest learning rate; the first batch follows from it", .minimum = 1e-12, .maximum = 1e6, .unset = "reference"});
-    visit("momentum", self.momentum, {.sentence = "this run's momentum coefficient; a larger one lets the batch begin larger", .minimum = 0, .maximum = 0.99999, .unset = "reference"});
-    visit("momentum_table", self.momentum_table, {.unit = "[position, momentum]", .sentence = "this run's momentum from positions on, where it changes", .minimum = 0, .maximum = 0.99999});
-    visit("max_batch", self.max_batch, {.unit = "examples", .sentence = "the batch never grows above this: a number, N/k, or none (that is N); the paper's advice is N/10", .minimum = 1});
-    visit("at_cap", self.at_cap, {.sentence = "what happens once the batch may not grow further", .only_with = "policy = grow"});
-    visit("rounding", self.rounding, {.sentence = "which batches a growing batch may take", .only_with = "policy = grow"});
-    visit("batch_multiple", self.batch_multiple, {.unit = "examples", .sentence = "the batch is a multiple of this", .minimum = 1, .maximum = 1e9, .only_with = "rounding = multiple"});
-    visit("growth_factor", self.growth_factor, {.sentence = "the batch grows by powers of this", .minimum = 1.0001, .maximum = 1000, .only_with = "rounding = power"});
-    visit("hysteresis", self.hysteresis, {.sentence = "the batch changes only where it should by more than this share (0.25: by a quarter), or reaches its limit; 0: at every update where it can; the learning rate keeps the noise exact in between", .minimum = 0, .maximum = 100, .only_with = "policy = grow"});
+    visit("learning_rate", self.learning_rate,
+          {.sentence = "this run's largest learning rate; the first batch follows from it",
+           .minimum = 1e-12,
+           .maximum = 1e6,
+           .unset = "reference"});
+    visit("momentum", self.momentum,
+          {.sentence = "this run's momentum coefficient; a larger one lets the batch begin larger",
+           .minimum = 0,
+           .maximum = 0.99999,
+           .unset = "reference"});
+    visit("momentum_table", self.momentum_table,
+          {.unit = "[position, momentum]",
+           .sentence = "this run's momentum from positions on, where it changes",
+           .minimum = 0,
+           .maximum = 0.99999});
+    visit(
+        "max_batch", self.max_batch,
+        {.unit = "examples",
+         .sentence = "the batch never grows above this: a number, N/k, or none (that is N); the paper's advice is N/10",
+         .minimum = 1});
+    visit("at_cap", self.at_cap,
+          {.sentence = "what happens once the batch may not grow further", .only_with = "policy = grow"});
+    visit("rounding", self.rounding,
+          {.sentence = "which batches a growing batch may take", .only_with = "policy = grow"});
+    visit("batch_multiple", self.batch_multiple,
+          {.unit = "examples",
+           .sentence = "the batch is a multiple of this",
+           .minimum = 1,
+           .maximum = 1e9,
+           .only_with = "rounding = multiple"});
+    visit("growth_factor", self.growth_factor,
+          {.sentence = "the batch grows by powers of this",
+           .minimum = 1.0001,
+           .maximum = 1000,
+           .only_with = "rounding = power"});
+    visit(
+        "hysteresis", self.hysteresis,
+        {.sentence = "the batch changes only where it should by more than this share (0.25: by a quarter), or reaches "
+                     "its limit; 0: at every update where it can; the learning rate keeps the noise exact in between",
+         .minimum = 0,
+         .maximum = 100,
+         .only_with = "policy = grow"});
     visit("rule", self.rule, {.sentence = "how batch and learning rate trade at equal noise"});
-    visit("noise_form", self.noise_form, {.sentence = "which form of the noise scale is held equal to the reference's"});
-    visit("epoch_tail", self.epoch_tail, {.sentence = "what happens to an epoch's last examples where the batch does not divide the epoch"});
+    visit("noise_form", self.noise_form,
+          {.sentence = "which form of the noise scale is held equal to the reference's"});
+    visit("epoch_tail", self.epoch_tail,
+          {.sentence = "what happens to an epoch's last examples where the batch does not divide the epoch"});
     visit("boundary", self.boundary, {.sentence = "what happens to a batch during which the reference has a boundary"});
-    visit("momentum_buffer", self.momentum_buffer, {.sentence = "what happens to the momentum buffer where the batch or the momentum changes"});
+    visit("momentum_buffer", self.momentum_buffer,
+          {.sentence = "what happens to the momentum buffer where the batch or the momentum changes"});
   }
+
+  friend bool operator==(const ScheduleOptions&, const ScheduleOptions&) = default;
 };
 
-// How the run is carried out. Nothing here changes what is learned, but for the seed and the precision.
 struct RunOptions {
+  static constexpr const char* kAbout =
+      "how the run is carried out; nothing here changes what is learned, but for the seed and the precision";
+
   int64_t seed = 1;
   DeviceName device = DeviceName::kAuto;
   Precision precision = Precision::kFp32;
@@ -235,15 +402,34 @@ struct RunOptions {
 
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
-    visit("seed", self.seed, {.sentence = "initial weights, order of the examples and augmentation follow from it", .minimum = 0, .maximum = 9e15});
+    visit("seed", self.seed,
+          {.sentence = "initial weights, order of the examples and augmentation follow from it",
+           .minimum = 0,
+           .maximum = 9e15});
     visit("device", self.device, {.sentence = "where to train; auto: a GPU if one is there, else the CPU"});
-    visit("precision", self.precision, {.sentence = "bf16 multiplies in bfloat16 and keeps weights and statistics in fp32"});
-    visit("micro_batch", self.micro_batch, {.unit = "examples", .sentence = "how many examples are in memory at once, at most; whole ghost batches, at least one; auto: measured at the start (speed on a CPU, free memory on a GPU)", .minimum = 1, .maximum = 1e9, .unset = "auto"});
-    visit("threads", self.threads, {.sentence = "threads that compute on the CPU; auto: one per core this process may use", .minimum = 1, .maximum = 4096, .unset = "auto"});
-    visit("cache_memory", self.cache_memory, {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
-    visit("log_every", self.log_every, {.unit = "updates", .sentence = "how often an update is written to run.jsonl", .minimum = 1, .maximum = 1e9});
-    visit("evaluate_every", self.evaluate_every, {.unit = "position", .sentence = "how often the test set is evaluated; always at the end", .minimum = 0});
+    visit("precision", self.precision,
+          {.sentence = "bf16 multiplies in bfloat16 and keeps weights and statistics in fp32"});
+    visit("micro_batch", self.micro_batch,
+          {.unit = "examples",
+           .sentence = "how many examples are in memory at once, at most; whole ghost batches, at least one; auto: "
+                       "measured at the start (speed on a CPU, free memory on a GPU)",
+           .minimum = 1,
+           .maximum = 1e9,
+           .unset = "auto"});
+    visit("threads", self.threads,
+          {.sentence = "threads that compute on the CPU; auto: one per core this process may use",
+           .minimum = 1,
+           .maximum = 4096,
+           .unset = "auto"});
+    visit("cache_memory", self.cache_memory,
+          {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
+    visit("log_every", self.log_every,
+          {.unit = "updates", .sentence = "how often an update is written to run.jsonl", .minimum = 1, .maximum = 1e9});
+    visit("evaluate_every", self.evaluate_every,
+          {.sentence = "how often the test set is evaluated; always at the end"});
   }
+
+  friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 
 struct Options {
@@ -264,81 +450,8 @@ struct Options {
     visit_section("schedule", self.schedule);
     visit_section("run", self.run);
   }
+
+  friend bool operator==(const Options&, const Options&) = default;
 };
 
 }  // namespace crescendo::config
-
-namespace crescendo {
-
-template <>
-inline constexpr auto kEnumCases<config::DatasetName> =
-    std::to_array<EnumCase<config::DatasetName>>({
-        {config::DatasetName::kCifar10, "cifar10", "50,000 + 10,000 colour images 32x32 in 10 classes"},
-        {config::DatasetName::kCifar100, "cifar100", "50,000 + 10,000 colour images 32x32 in 100 classes"},
-        {config::DatasetName::kMnist, "mnist", "60,000 + 10,000 grey digits 28x28"},
-        {config::DatasetName::kFashionMnist, "fashion_mnist", "60,000 + 10,000 grey clothes 28x28 in 10 classes"},
-        {config::DatasetName::kCsv, "csv", "a table of your own"},
-        {config::DatasetName::kSynthetic, "synthetic", "images made from the seed, for tests and timing"},
-    });
-
-template <>
-inline constexpr auto kEnumCases<config::Padding> = std::to_array<EnumCase<config::Padding>>({
-    {config::Padding::kReflect, "reflect", "the image mirrored at its edge (the paper)"},
-    {config::Padding::kZero, "zero", "the mean colour"},
-});
-
-template <>
-inline constexpr auto kEnumCases<config::Shape> = std::to_array<EnumCase<config::Shape>>({
-    {config::Shape::kConstant, "constant", "stays at learning_rate"},
-    {config::Shape::kStep, "step", "multiplied by factor at each of boundaries"},
-    {config::Shape::kCosine, "cosine", "half a cosine from learning_rate to final_learning_rate"},
-    {config::Shape::kRestarts, "restarts", "cosine with warm restarts (SGDR): cycles of period, each cycle_factor times the one before"},
-    {config::Shape::kExponential, "exponential", "falls by factor over each period, smoothly"},
-    {config::Shape::kPolynomial, "polynomial", "falls with power of the remaining part of training"},
-    {config::Shape::kLinear, "linear", "a straight line from learning_rate to final_learning_rate"},
-    {config::Shape::kOneCycle, "one_cycle", "rises along a cosine over rise, then falls along one (Smith 2018)"},
-    {config::Shape::kTrapezoid, "trapezoid", "stays, then from decay_begin falls in a straight line; with warmup: warm-up, stable, decay"},
-    {config::Shape::kTable, "table", "given by table"},
-});
-
-template <>
-inline constexpr auto kEnumCases<config::Interpolation> =
-    std::to_array<EnumCase<config::Interpolation>>({
-        {config::Interpolation::kConstant, "constant", "the value of the position before"},
-        {config::Interpolation::kLinear, "linear", "a straight line"},
-    });
-
-template <>
-inline constexpr auto kEnumCases<config::OptimizerName> =
-    std::to_array<EnumCase<config::OptimizerName>>({
-        {config::OptimizerName::kSgd, "sgd", "plain; momentum must be 0"},
-        {config::OptimizerName::kMomentum, "momentum", "A = m A + g; w = w - lr A"},
-        {config::OptimizerName::kNesterov, "nesterov", "A = m A + g; w = w - lr (g + m A)"},
-        {config::OptimizerName::kAdam, "adam", "Kingma & Ba 2015; momentum is beta1"},
-        {config::OptimizerName::kAdamW, "adamw", "Loshchilov & Hutter 2019; momentum is beta1"},
-        {config::OptimizerName::kRmsprop, "rmsprop", "Tieleman & Hinton 2012, with momentum"},
-        {config::OptimizerName::kLars, "lars", "You et al. 2017"},
-        {config::OptimizerName::kLamb, "lamb", "You et al. 2020; momentum is beta1"},
-    });
-
-template <>
-inline constexpr auto kEnumCases<config::WeightDecay> =
-    std::to_array<EnumCase<config::WeightDecay>>({
-        {config::WeightDecay::kCoupled, "coupled", "g = g + decay w"},
-        {config::WeightDecay::kDecoupled, "decoupled", "w = w (1 - lr decay)"},
-    });
-
-template <>
-inline constexpr auto kEnumCases<config::DeviceName> = std::to_array<EnumCase<config::DeviceName>>({
-    {config::DeviceName::kAuto, "auto", "a GPU if one is there, else the CPU"},
-    {config::DeviceName::kCpu, "cpu", "the CPU"},
-    {config::DeviceName::kCuda, "cuda", "an NVIDIA GPU, or an error"},
-});
-
-template <>
-inline constexpr auto kEnumCases<config::Precision> = std::to_array<EnumCase<config::Precision>>({
-    {config::Precision::kFp32, "fp32", "single precision"},
-    {config::Precision::kBf16, "bf16", "bfloat16 for convolutions and products"},
-});
-
-}  // namespace crescendo

@@ -1,5 +1,5 @@
-// Values as people write them in a config: "60ep", "10.24Msp", "N/10". They get their meaning in examples once the size N of the
-// training set is known.
+// Values as people write them in a config: "60ep", "10.24Msp", "N/10". They get their meaning in examples once the size
+// N of the training set is known.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@
 
 namespace crescendo::config {
 
-// A place or a length in training: "60ep" (epochs, may be fractional) or in samples "3000sp", "40ksp", "10.24Msp", "1Gsp".
+// A place or a length in training: "60ep" (epochs, may be fractional) or in samples "3000sp", "40ksp", "10.24Msp",
+// "1Gsp".
 struct Position {
   enum class Unit { kEpochs, kExamples };
   double amount = 0;

@@ -1,0 +1,86 @@
+#include "crescendo/config/fields.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <sstream>
+#include <type_traits>
+
+#include "crescendo/base/error.h"
+
+namespace crescendo::config {
+namespace {
+
+// The values of the options that a condition may name: choices and text.
+std::map<std::string, std::string, std::less<>> Choices(const Options& options) {
+  std::map<std::string, std::string, std::less<>> choices;
+  VisitFields(options, [&](const std::string& key, const auto& value, const Description&) {
+    using Value = std::decay_t<decltype(value)>;
+    if constexpr (std::is_enum_v<Value>) {
+      choices.emplace(key, NameOf(value));
+    } else if constexpr (std::is_same_v<Value, std::string>) {
+      choices.emplace(key, value);
+    }
+  });
+  return choices;
+}
+
+}  // namespace
+
+std::vector<std::string> AllKeys() {
+  std::vector<std::string> keys;
+  const Options options;
+  VisitFields(options, [&](const std::string& key, const auto&, const Description&) { keys.push_back(key); });
+  return keys;
+}
+
+std::vector<std::string> AllSections() {
+  std::vector<std::string> sections;
+  const Options options;
+  Options::Visit(options, [&](const char* name, const auto&) { sections.emplace_back(name); });
+  return sections;
+}
+
+Condition ParseCondition(std::string_view key, std::string_view only_with) {
+  std::istringstream words{std::string(only_with)};
+  std::string sibling;
+  std::string equals;
+  words >> sibling >> equals;
+  CRESCENDO_ASSERT(equals == "=", fmt::format("the condition of {} is not of the form KEY = VALUE VALUE", key));
+  Condition condition{fmt::format("{}.{}", key.substr(0, key.find('.')), sibling), {}};
+  for (std::string value; words >> value;) condition.values.push_back(value);
+  return condition;
+}
+
+std::string ToText(const Condition& condition) {
+  return fmt::format("{} = {}", condition.key, fmt::join(condition.values, " or "));
+}
+
+std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options& options) {
+  const auto choices = Choices(options);
+  std::map<std::string, Condition, std::less<>> conditions;
+  VisitFields(options, [&](const std::string& key, const auto&, const Description& description) {
+    if (*description.only_with != '\0') conditions.emplace(key, ParseCondition(key, description.only_with));
+  });
+
+  std::map<std::string, UnmetCondition, std::less<>> unmet;
+  for (const auto& [key, own] : conditions) {
+    std::vector<const Condition*> chain = {&own};
+    for (auto next = conditions.find(own.key); next != conditions.end(); next = conditions.find(next->second.key)) {
+      chain.push_back(&next->second);
+      CRESCENDO_ASSERT(chain.size() <= conditions.size(), fmt::format("the condition of {} hangs on itself", key));
+    }
+    // The furthest first: it is what the user has to change for any of the nearer ones to matter.
+    for (auto condition = chain.rbegin(); condition != chain.rend(); ++condition) {
+      const auto choice = choices.find((*condition)->key);
+      CRESCENDO_ASSERT(choice != choices.end(), fmt::format("{} hangs on what is not a choice", key));
+      if (std::ranges::find((*condition)->values, choice->second) != (*condition)->values.end()) continue;
+      unmet.emplace(key, UnmetCondition{**condition, choice->second});
+      break;
+    }
+  }
+  return unmet;
+}
+
+}  // namespace crescendo::config

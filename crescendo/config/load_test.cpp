@@ -1,0 +1,309 @@
+#include "crescendo/config/load.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/config/fields.h"
+
+namespace crescendo::config {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+// The least that a config must say.
+const std::string kReference = "[reference]\nboundaries = ['60ep']\n";
+
+std::string Refusal(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  try {
+    LoadText(text, "x.toml", overrides);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "(accepted)";
+}
+
+class Folder {
+ public:
+  Folder() : path_(fs::temp_directory_path() / fmt::format("crescendo_config_test_{}", getpid())) {
+    fs::create_directories(path_ / "sub");
+  }
+  ~Folder() { fs::remove_all(path_); }
+  fs::path Write(const std::string& name, const std::string& text) {
+    WriteFileAtomically(path_ / name, text);
+    return path_ / name;
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+TEST(Load, ReadsEveryTypeOfValue) {
+  const Options options = LoadText(R"(
+    [data]
+    name = "csv"
+    train_file = "/data/train.csv"
+    test_examples = 100
+    header = true
+    ignored_columns = [0, -2]
+    [model]
+    name = "mlp"
+    hidden = [64, 32]
+    [reference]
+    shape = "table"
+    table = [["0ep", 0.1], ["10.24Msp", 1]]
+    warmup = 0
+    [schedule]
+    length = "40Msp"
+    momentum = 0.98
+    max_batch = "N/20"
+    rule = "seesaw"
+    [run]
+    micro_batch = "auto"
+    threads = 2
+  )",
+                                   "x.toml");
+  EXPECT_EQ(options.data.name, DatasetName::kCsv);
+  EXPECT_EQ(options.data.train_file, "/data/train.csv");
+  EXPECT_EQ(options.data.test_examples, 100);
+  EXPECT_TRUE(options.data.header);
+  EXPECT_EQ(options.data.ignored_columns, (std::vector<int64_t>{0, -2}));
+  EXPECT_EQ(options.model.hidden, (std::vector<int64_t>{64, 32}));
+  EXPECT_EQ(options.reference.table,
+            (PositionTable{{{0, Position::Unit::kEpochs}, 0.1}, {{10'240'000, Position::Unit::kExamples}, 1.0}}));
+  EXPECT_EQ(options.reference.warmup, (Position{0, Position::Unit::kEpochs}));
+  EXPECT_EQ(options.schedule.length, (Position{40'000'000, Position::Unit::kExamples}));
+  EXPECT_EQ(options.schedule.momentum, 0.98);
+  EXPECT_EQ(options.schedule.learning_rate, std::nullopt);
+  EXPECT_EQ(options.schedule.max_batch, (BatchLimit{BatchLimit::Kind::kFraction, 20}));
+  EXPECT_EQ(options.schedule.rule, schedule::ScalingRule::kSeesaw);
+  EXPECT_EQ(options.run.micro_batch, std::nullopt);
+  EXPECT_EQ(options.run.threads, 2);
+}
+
+TEST(Load, LeavesDefaultsWhereNothingIsSaid) {
+  Options expected;
+  expected.reference.boundaries = {{60, Position::Unit::kEpochs}};
+  EXPECT_EQ(LoadText(kReference, "x.toml"), expected);
+}
+
+TEST(Load, NamesThePlaceAndWhatWasMeantForUnknownNames) {
+  EXPECT_EQ(Refusal("[schedule]\n  max_bach = 5"),
+            "x.toml:2:3: schedule.max_bach is not an option; did you mean schedule.max_batch?");
+  EXPECT_EQ(Refusal("schedule.depth = 5"), "x.toml:1:10: schedule.depth is not an option; did you mean model.depth?");
+  EXPECT_EQ(Refusal("[optimizer]\nmomentum = 0.9"),
+            "x.toml:2:1: optimizer.momentum is not an option; did you mean reference.momentum or schedule.momentum?");
+  EXPECT_EQ(
+      Refusal("[run]\nlerning_rate = 1"),
+      "x.toml:2:1: run.lerning_rate is not an option; did you mean reference.learning_rate or schedule.learning_rate?");
+  EXPECT_EQ(Refusal("[model]\nzzz = 1"),
+            "x.toml:2:1: model.zzz is not an option; [model] has name, depth, width, hidden, batch_norm, ghost_batch, "
+            "norm_momentum, norm_epsilon");
+  EXPECT_EQ(Refusal("max_batch = 5"), "x.toml:1:1: max_batch is not an option; did you mean schedule.max_batch?");
+  EXPECT_EQ(Refusal("[shedule]\nlength = '1ep'"), "x.toml:1:2: shedule is not a section; did you mean schedule?");
+  EXPECT_EQ(Refusal("[loader]"),
+            "x.toml:1:2: loader is not a section; the sections are data, model, optimizer, reference, schedule, run");
+  EXPECT_EQ(Refusal("schedule = 5"),
+            "x.toml:1:1: schedule is a section, not an option: write [schedule] and its options below, or schedule.KEY "
+            "= VALUE");
+  EXPECT_EQ(Refusal("[run]\nzzzz = 1\naaaa = 2").substr(0, 11),
+            "x.toml:2:1:");  // the first in the file, not in the alphabet
+}
+
+TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
+  EXPECT_EQ(Refusal("[schedule]\npolicy = 'gro'"),
+            "x.toml:2:10: schedule.policy = \"gro\": it must be one of decay, grow; did you mean grow?");
+  EXPECT_EQ(Refusal("[reference]\nglobal_batch = 12.5"),
+            "x.toml:2:16: reference.global_batch = 12.5: it must be a whole number");
+  EXPECT_EQ(Refusal("[reference]\nlearning_rate = '0.1'"),
+            "x.toml:2:17: reference.learning_rate = \"0.1\": it must be a number");
+  EXPECT_EQ(Refusal("[reference]\nlearning_rate = nan"),
+            "x.toml:2:17: reference.learning_rate = nan: it must be a number");
+  EXPECT_EQ(Refusal("[data]\nflip = 1"), "x.toml:2:8: data.flip = 1: it must be true or false");
+  EXPECT_EQ(Refusal("[data]\nfolder = 3"), "x.toml:2:10: data.folder = 3: it must be text, in quotes");
+  EXPECT_EQ(Refusal("[schedule]\nlength = 200"),
+            "x.toml:2:10: schedule.length = 200: a position needs a unit: \"200ep\" (epochs) or \"200sp\" (samples)");
+  EXPECT_EQ(
+      Refusal("[schedule]\nlength = '200'"),
+      "x.toml:2:10: schedule.length = \"200\": it must be a position: epochs such as \"60ep\", or samples such as "
+      "\"3000sp\", \"40ksp\", \"10.24Msp\"");
+  EXPECT_EQ(Refusal("[schedule]\nmax_batch = 'N/0'"),
+            "x.toml:2:13: schedule.max_batch = \"N/0\": it must be a whole number of examples such as 5120, or a share "
+            "of the "
+            "training set such as \"N/10\", or \"none\"");
+  EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
+  EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
+            "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "
+            "(epochs) or "
+            "\"120sp\" (samples)");
+  EXPECT_EQ(Refusal("[reference]\ntable = [['0ep', 0.1, 3]]"),
+            "x.toml:2:9: reference.table = [[\"0ep\", 0.1, 3]]: item 1, [\"0ep\", 0.1, 3]: it must be a pair such as "
+            "[\"60ep\", 0.02]");
+  EXPECT_EQ(Refusal("[run]\nmicro_batch = 'all'"),
+            "x.toml:2:15: run.micro_batch = \"all\": it must be a whole number, or \"auto\"");
+}
+
+TEST(Load, GivesTheBounds) {
+  EXPECT_EQ(Refusal("[reference]\nglobal_batch = 0"),
+            "x.toml:2:16: reference.global_batch = 0: 0 is out of range, which is from 1 to 1e9");
+  EXPECT_EQ(Refusal("[data]\ntrain_examples = -5"),
+            "x.toml:2:18: data.train_examples = -5: -5 is out of range, which is at least 0");
+  EXPECT_EQ(Refusal("[model]\nname = 'mlp'\nhidden = [64, 0]"),
+            "x.toml:3:10: model.hidden = [64, 0]: 0 is out of range, which is from 1 to 1e6");
+  EXPECT_EQ(Refusal("[schedule]\nmomentum = 1"),
+            "x.toml:2:12: schedule.momentum = 1: 1 is out of range, which is from 0 to 0.99999");
+  EXPECT_EQ(Refusal("[schedule]\nmax_batch = 0"),
+            "x.toml:2:13: schedule.max_batch = 0: 0 is out of range, which is at least 1");
+  EXPECT_EQ(Refusal("[reference]\nmomentum_table = [['0ep', 0.9], ['1ep', 1.5]]"),
+            "x.toml:2:18: reference.momentum_table = [[\"0ep\", 0.9], [\"1ep\", 1.5]]: 1.5 is out of range, which is "
+            "from 0 to "
+            "0.99999");
+}
+
+TEST(Load, RefusesWhatHasNoMeaningBesideTheOtherValues) {
+  EXPECT_EQ(Refusal("[reference]\nshape = 'cosine'\nboundaries = ['60ep']"),
+            "x.toml:3:1: reference.boundaries means something only with reference.shape = step, but reference.shape = "
+            "cosine");
+  EXPECT_EQ(
+      Refusal(kReference + "[schedule]\ngrowth_factor = 4"),
+      "x.toml:4:1: schedule.growth_factor means something only with schedule.rounding = power, but schedule.rounding = "
+      "nearest (its default)");
+  // rounding has itself no meaning here: that is said first, for both.
+  EXPECT_EQ(Refusal(kReference + "[schedule]\npolicy = 'decay'\nrounding = 'power'\ngrowth_factor = 4"),
+            "x.toml:6:1: schedule.growth_factor means something only with schedule.policy = grow, but schedule.policy "
+            "= decay");
+  EXPECT_EQ(
+      Refusal(kReference, {"reference.period=1ep"}),
+      "command line: reference.period=1ep: reference.period means something only with reference.shape = exponential or "
+      "restarts, but reference.shape = step (its default)");
+}
+
+TEST(Load, ALaterLayerRetiresWhatItLeavesWithoutMeaning) {
+  const std::string grow =
+      kReference + "[schedule]\npolicy = 'grow'\nrounding = 'power'\ngrowth_factor = 4\nat_cap = 'hold'\n";
+  EXPECT_EQ(LoadText(grow, "x.toml", {"schedule.policy=decay"}),
+            LoadText(kReference, "x.toml", {"schedule.policy=decay"}));
+  EXPECT_EQ(LoadText(grow, "x.toml", {"schedule.rounding=nearest"}).schedule.growth_factor, 2);
+  EXPECT_EQ(Refusal(grow, {"schedule.policy=decay", "schedule.at_cap=hold"}),
+            "command line: schedule.at_cap=hold: schedule.at_cap means something only with schedule.policy = grow, but "
+            "schedule.policy = decay");
+}
+
+TEST(Load, GivesThePlaceOfBrokenToml) {
+  EXPECT_THAT(Refusal("[schedule]\nlength = \n"), HasSubstr("x.toml:2:"));
+  EXPECT_THAT(Refusal("[schedule]\nlength = '1ep'\nlength = '2ep'"), HasSubstr("x.toml:3:"));
+}
+
+TEST(Load, OverridesAreTomlOrText) {
+  const Options options =
+      LoadText(kReference, "x.toml",
+               {"schedule.max_batch=5120", "schedule.max_batch=none", "schedule.policy=decay", "model.name=mlp",
+                "model.hidden=[64,64]", "schedule.length=90ep", "reference.boundaries=[\"30ep\", \"60ep\"]",
+                "data.flip=false", "run.threads=auto", "optimizer.weight_decay=5e-4"});
+  EXPECT_EQ(options.schedule.max_batch.kind, BatchLimit::Kind::kNone);
+  EXPECT_EQ(options.schedule.policy, schedule::Policy::kDecay);
+  EXPECT_EQ(options.model.hidden, (std::vector<int64_t>{64, 64}));
+  EXPECT_EQ(options.schedule.length, (Position{90, Position::Unit::kEpochs}));
+  EXPECT_EQ(options.reference.boundaries.size(), 2);
+  EXPECT_FALSE(options.data.flip);
+  EXPECT_EQ(options.run.threads, std::nullopt);
+  EXPECT_EQ(options.optimizer.weight_decay, 5e-4);
+  // Text keeps the form it was typed in, whatever it would be as TOML.
+  const std::vector<std::string> csv = {"data.name=csv", "data.train_file=a.csv", "data.test_examples=1"};
+  for (const char* missing : {"?", "0", "007", "", "#", "nan", "a = b", "1\nx = 2"}) {
+    auto overrides = csv;
+    overrides.push_back(fmt::format("data.missing={}", missing));
+    EXPECT_EQ(LoadText(kReference, "x.toml", overrides).data.missing, missing);
+  }
+}
+
+TEST(Load, OverridesAreRefusedWithTheirText) {
+  EXPECT_EQ(
+      Refusal(kReference, {"schedule.max_bach=5120"}),
+      "command line: schedule.max_bach=5120: schedule.max_bach is not an option; did you mean schedule.max_batch?");
+  EXPECT_EQ(Refusal(kReference, {"max_batch=5120"}),
+            "command line: max_batch=5120: max_batch is not an option; did you mean schedule.max_batch?");
+  EXPECT_EQ(Refusal(kReference, {"schedule.max_batch"}),
+            "command line: schedule.max_batch: an option is set by section.key=value, such as schedule.max_batch=5120");
+  EXPECT_EQ(
+      Refusal(kReference, {"schedule.length=60"}),
+      "command line: schedule.length=60: schedule.length = 60: a position needs a unit: \"60ep\" (epochs) or \"60sp\" "
+      "(samples)");
+  EXPECT_EQ(Refusal(kReference, {"base=a.toml"}),
+            "command line: base=a.toml: a base is stated in a config file, not here");
+  EXPECT_EQ(Refusal(kReference, {"a.b.c=1"}).substr(0, 46), "command line: a.b.c=1: a is not a section; the");
+}
+
+TEST(Load, TheDefaultMomentumOfPlainSgdIsZero) {
+  EXPECT_EQ(LoadText(kReference, "x.toml", {"optimizer.name=sgd"}).reference.momentum, 0);
+  EXPECT_EQ(LoadText(kReference, "x.toml", {"optimizer.name=nesterov"}).reference.momentum, 0.9);
+}
+
+TEST(Load, StacksTheFileOnItsBase) {
+  Folder folder;
+  folder.Write("base.toml", kReference + "global_batch = 64\nlearning_rate = 0.5\n[schedule]\nat_cap = 'hold'");
+  folder.Write("sub/middle.toml", "base = '../base.toml'\n[reference]\nglobal_batch = 256");
+  const fs::path top = folder.Write("top.toml", "base = 'sub/middle.toml'\n[schedule]\npolicy = 'decay'");
+  const Options options = LoadFile(top);
+  EXPECT_EQ(options.reference.global_batch, 256);
+  EXPECT_EQ(options.reference.learning_rate, 0.5);
+  EXPECT_EQ(options.schedule.policy, schedule::Policy::kDecay);
+  EXPECT_EQ(options.schedule.at_cap, schedule::AtCap::kHybrid);  // retired: of no meaning under decay
+}
+
+TEST(Load, FindsMistakesInTheBaseEvenWhereTheyAreReplaced) {
+  Folder folder;
+  const fs::path base = folder.Write("base.toml", "[reference]\nglobal_batch = 0");
+  const fs::path top = folder.Write("top.toml", "base = 'base.toml'\n" + kReference + "global_batch = 128");
+  EXPECT_THROW(
+      try { LoadFile(top); } catch (const UserError& error) {
+        EXPECT_EQ(error.what(),
+                  base.string() + ":2:16: reference.global_batch = 0: 0 is out of range, which is from 1 to 1e9");
+        throw;
+      },
+      UserError);
+}
+
+TEST(Load, RefusesBasesThatAreMissingOrGoRoundInACircle) {
+  Folder folder;
+  const std::string a = folder.Write("a.toml", "base = 'b.toml'").string();
+  const std::string b = folder.Write("b.toml", "base = 'sub/../a.toml'").string();
+  const auto refusal = [](const fs::path& path) -> std::string {
+    try {
+      LoadFile(path);
+    } catch (const UserError& error) {
+      return error.what();
+    }
+    return "(accepted)";
+  };
+  EXPECT_EQ(refusal(a),
+            fmt::format("{1}:1:8: base = \"sub/../a.toml\": files that are based on each other in a circle: {0} -> "
+                        "{1} -> {0}",
+                        a, b));
+  const std::string c = folder.Write("c.toml", "base = 'd.toml'").string();
+  EXPECT_EQ(refusal(c), fmt::format("{}:1:8: base = \"d.toml\": cannot read {}: No such file or directory", c,
+                                    (folder.path() / "d.toml").string()));
+  EXPECT_EQ(Refusal("base = 3"), "x.toml:1:8: base = 3: it must be the path of a config file, in quotes");
+}
+
+TEST(Load, TakesFilesRelativeToTheConfigThatStatesThem) {
+  Folder folder;
+  folder.Write("sub/base.toml",
+               kReference + "[data]\nname = 'csv'\ntrain_file = '../train.csv'\ntest_file = 'a/test.csv'");
+  const fs::path top = folder.Write("top.toml", "base = 'sub/base.toml'");
+  const Options options = LoadFile(top);
+  EXPECT_EQ(options.data.train_file, (folder.path() / "train.csv").string());
+  EXPECT_EQ(options.data.test_file, (folder.path() / "sub/a/test.csv").string());
+  EXPECT_EQ(options.data.folder, "data");
+  EXPECT_EQ(LoadFile(top, {"data.test_file=t.csv"}).data.test_file, (fs::current_path() / "t.csv").string());
+}
+
+}  // namespace
+}  // namespace crescendo::config

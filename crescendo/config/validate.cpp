@@ -1,0 +1,240 @@
+#include "crescendo/config/validate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <compare>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "crescendo/base/error.h"
+
+namespace crescendo::config {
+namespace {
+
+class Validator {
+ public:
+  // Without `train_examples`, positions in different units are not compared.
+  Validator(const Options& options, const Places& places, std::optional<int64_t> train_examples)
+      : options_(options), places_(places), train_examples_(train_examples) {}
+
+  void CheckAll() const {
+    CheckData();
+    CheckModel();
+    CheckMomentum();
+    CheckRates();
+    CheckPositions();
+  }
+
+  void CheckPositions() const {
+    const ReferenceOptions& reference = options_.reference;
+    const ScheduleOptions& schedule = options_.schedule;
+    RequireLength("schedule.length", schedule.length, "there is nothing to train");
+    RequireLength("run.evaluate_every", options_.run.evaluate_every, "give a length such as \"1ep\"");
+    switch (reference.shape) {
+      case Shape::kStep:
+        CheckBoundaries();
+        break;
+      case Shape::kRestarts:
+      case Shape::kExponential:
+        RequireLength("reference.period", reference.period, "give a length such as \"10ep\"");
+        break;
+      case Shape::kOneCycle:
+        RequireLength("reference.rise", reference.rise, "one_cycle needs the length of its rise, such as \"30ep\"");
+        RequireBeforeEnd("reference.rise", reference.rise);
+        break;
+      case Shape::kTrapezoid:
+        RequireLength("reference.decay_begin", reference.decay_begin,
+                      "trapezoid needs the place where its fall begins, such as \"160ep\"");
+        RequireBeforeEnd("reference.decay_begin", reference.decay_begin);
+        break;
+      case Shape::kTable:
+        CheckRateTable();
+        break;
+      case Shape::kConstant:
+      case Shape::kCosine:
+      case Shape::kPolynomial:
+      case Shape::kLinear:
+        break;
+    }
+    if (Compare(reference.warmup, schedule.length) == std::partial_ordering::greater) {
+      Fail("reference.warmup", fmt::format("reference.warmup = {} is longer than schedule.length = {}",
+                                           ToText(reference.warmup), ToText(schedule.length)));
+    }
+    CheckMomentumTable("reference.momentum_table", reference.momentum_table);
+    CheckMomentumTable("schedule.momentum_table", schedule.momentum_table);
+  }
+
+ private:
+  // At the place of `key`, or, where that was not stated, of `cause`, the option by which it matters.
+  [[noreturn]] void Fail(std::string_view key, std::string_view message, std::string_view cause = "") const {
+    for (const std::string_view candidate : {key, cause, std::string_view()}) {
+      const auto place = places_.find(candidate);
+      if (place != places_.end()) throw UserError(fmt::format("{}: {}", place->second, message));
+    }
+    throw UserError(std::string(message));
+  }
+
+  void CheckData() const {
+    const DataOptions& data = options_.data;
+    if (data.name != DatasetName::kCsv) return;
+    if (data.train_file.empty()) Fail("data.name", "data.name = csv needs data.train_file, the table to train on");
+    if (data.test_file.empty() && data.test_examples == 0) {
+      Fail("data.train_file",
+           "there is nothing to test on: give data.test_file, or data.test_examples to set aside the last so many rows "
+           "of "
+           "data.train_file");
+    }
+  }
+
+  void CheckModel() const {
+    const ModelOptions& model = options_.model;
+    if (model.name != "wide_resnet" || model.depth % 6 == 4) return;
+    const int64_t below = model.depth - (model.depth + 2) % 6;
+    Fail("model.depth", fmt::format("model.depth = {} is not 6n+4 for a whole n; the nearest are {} and {}",
+                                    model.depth, below, below + 6));
+  }
+
+  void CheckMomentum() const {
+    const ReferenceOptions& reference = options_.reference;
+    const ScheduleOptions& schedule = options_.schedule;
+    if (options_.optimizer.name == OptimizerName::kSgd) {
+      RequireNoMomentum("reference.momentum", reference.momentum);
+      RequireNoMomentum("schedule.momentum", schedule.momentum.value_or(0));
+      for (const auto& [position, momentum] : reference.momentum_table) {
+        RequireNoMomentum("reference.momentum_table", momentum);
+      }
+      for (const auto& [position, momentum] : schedule.momentum_table) {
+        RequireNoMomentum("schedule.momentum_table", momentum);
+      }
+    }
+
+    const bool is_adam = options_.optimizer.name == OptimizerName::kAdam ||
+                         options_.optimizer.name == OptimizerName::kAdamW ||
+                         options_.optimizer.name == OptimizerName::kLamb;
+    if (!is_adam || schedule.rule == schedule::ScalingRule::kLinear) return;
+    const std::string why = fmt::format("under schedule.rule = {} the momentum of {} does not trade against the batch",
+                                        NameOf(schedule.rule), NameOf(options_.optimizer.name));
+    if (schedule.momentum.value_or(reference.momentum) != reference.momentum) {
+      Fail("schedule.momentum", fmt::format("schedule.momentum = {} must equal reference.momentum = {}: {}",
+                                            *schedule.momentum, reference.momentum, why));
+    }
+    const bool table_is_stated = schedule.momentum || !schedule.momentum_table.empty();
+    if (table_is_stated && schedule.momentum_table != reference.momentum_table) {
+      Fail(schedule.momentum_table.empty() ? "schedule.momentum" : "schedule.momentum_table",
+           fmt::format("schedule.momentum_table must equal reference.momentum_table: {}", why));
+    }
+  }
+
+  void RequireNoMomentum(std::string_view key, double momentum) const {
+    if (momentum == 0) return;
+    Fail(key,
+         fmt::format("{} = {} with optimizer.name = sgd, which has no momentum: give 0, or optimizer.name = momentum "
+                     "or nesterov",
+                     key, momentum));
+  }
+
+  void CheckRates() const {
+    const ReferenceOptions& reference = options_.reference;
+    if (reference.final_learning_rate > reference.learning_rate &&
+        !UnmetConditions(options_).contains("reference.final_learning_rate")) {
+      Fail("reference.final_learning_rate",
+           fmt::format("reference.final_learning_rate = {} is above reference.learning_rate = {}, the largest",
+                       reference.final_learning_rate, reference.learning_rate));
+    }
+    if (reference.warmup_start != 0 && reference.warmup.amount == 0) {
+      Fail("reference.warmup_start",
+           fmt::format("reference.warmup_start = {} without a reference.warmup: give its length, "
+                       "such as \"5ep\"",
+                       reference.warmup_start));
+    }
+    if (reference.shape == Shape::kOneCycle && reference.warmup.amount != 0) {
+      Fail("reference.warmup", "reference.warmup with reference.shape = one_cycle, which has its own: reference.rise");
+    }
+  }
+
+  void CheckBoundaries() const {
+    const auto& boundaries = options_.reference.boundaries;
+    if (boundaries.empty()) {
+      Fail("reference.shape", "reference.shape = step needs reference.boundaries, such as [\"60ep\", \"120ep\"]");
+    }
+    if (boundaries.front().amount == 0) {
+      Fail("reference.boundaries", "reference.boundaries begins with 0: give the lower learning rate from the start");
+    }
+    for (size_t i = 1; i < boundaries.size(); ++i) {
+      RequireOrder("reference.boundaries", boundaries[i - 1], boundaries[i]);
+    }
+    for (const Position& boundary : boundaries) RequireBeforeEnd("reference.boundaries", boundary);
+  }
+
+  void CheckRateTable() const {
+    const PositionTable& table = options_.reference.table;
+    if (table.empty()) {
+      Fail("reference.shape",
+           "reference.shape = table needs reference.table, such as [[\"0ep\", 0.1], [\"60ep\", 0.02]]");
+    }
+    if (table.front().first.amount != 0) {
+      Fail("reference.table",
+           fmt::format("reference.table begins at {}: its first position must be 0", ToText(table.front().first)));
+    }
+    if (std::ranges::all_of(table, [](const auto& entry) { return entry.second == 0; })) {
+      Fail("reference.table", "reference.table: every learning rate is 0");
+    }
+    for (size_t i = 1; i < table.size(); ++i) RequireOrder("reference.table", table[i - 1].first, table[i].first);
+    // With interpolation the last position may be the end itself.
+    if (Compare(table.back().first, options_.schedule.length) == std::partial_ordering::greater) {
+      FailBeyondEnd("reference.table", table.back().first);
+    }
+  }
+
+  void CheckMomentumTable(std::string_view key, const PositionTable& table) const {
+    for (size_t i = 1; i < table.size(); ++i) RequireOrder(key, table[i - 1].first, table[i].first);
+    for (const auto& [position, momentum] : table) RequireBeforeEnd(key, position);
+  }
+
+  void RequireLength(std::string_view key, const Position& length, std::string_view hint) const {
+    if (Compare(length, Position{0, length.unit}) == std::partial_ordering::greater) return;
+    const std::string rounded =
+        length.amount == 0 ? "" : fmt::format(", less than one of {} training examples", *train_examples_);
+    Fail(key, fmt::format("{} = {}{}: {}", key, ToText(length), rounded, hint), "reference.shape");
+  }
+
+  void RequireOrder(std::string_view key, const Position& before, const Position& after) const {
+    const std::partial_ordering order = Compare(before, after);
+    if (order == std::partial_ordering::less || order == std::partial_ordering::unordered) return;
+    Fail(key, fmt::format("{}: positions must increase, but {} comes after {}", key, ToText(after), ToText(before)));
+  }
+
+  void RequireBeforeEnd(std::string_view key, const Position& position) const {
+    const std::partial_ordering order = Compare(position, options_.schedule.length);
+    if (order == std::partial_ordering::equivalent || order == std::partial_ordering::greater)
+      FailBeyondEnd(key, position);
+  }
+
+  [[noreturn]] void FailBeyondEnd(std::string_view key, const Position& position) const {
+    Fail(key, fmt::format("{}: {} is not before the end of training, schedule.length = {}", key, ToText(position),
+                          ToText(options_.schedule.length)));
+  }
+
+  // Unordered where it depends on the size of the training set and that is not known.
+  std::partial_ordering Compare(const Position& a, const Position& b) const {
+    if (train_examples_) return a.Resolve(*train_examples_) <=> b.Resolve(*train_examples_);
+    if (a.unit != b.unit) return std::partial_ordering::unordered;
+    return a.amount <=> b.amount;
+  }
+
+  const Options& options_;
+  const Places& places_;
+  const std::optional<int64_t> train_examples_;
+};
+
+}  // namespace
+
+void Validate(const Options& options, const Places& places) { Validator(options, places, std::nullopt).CheckAll(); }
+
+void ValidatePositions(const Options& options, int64_t train_examples) {
+  Validator(options, {}, train_examples).CheckPositions();
+}
+
+}  // namespace crescendo::config

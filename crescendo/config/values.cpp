@@ -1,0 +1,143 @@
+#include "crescendo/config/values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "crescendo/base/error.h"
+
+namespace crescendo::config {
+namespace {
+
+struct Suffix {
+  std::string_view text;
+  Position::Unit unit;
+  int power_of_ten;
+};
+
+// The longer first, since "sp" ends all of the samples'.
+constexpr std::array<Suffix, 5> kSuffixes = {{
+    {"Gsp", Position::Unit::kExamples, 9},
+    {"Msp", Position::Unit::kExamples, 6},
+    {"ksp", Position::Unit::kExamples, 3},
+    {"sp", Position::Unit::kExamples, 0},
+    {"ep", Position::Unit::kEpochs, 0},
+}};
+
+bool IsDigit(char c) { return '0' <= c && c <= '9'; }
+
+// A decimal without sign or exponent, times 10^power_of_ten. The power goes into the text before it is read, so that
+// 0.07Msp is 70,000 and not 0.07 * 1e6 = 70,000.00000000001.
+std::optional<double> ParseDecimal(std::string_view text, int power_of_ten) {
+  const bool is_decimal = !text.empty() && IsDigit(text.front()) && IsDigit(text.back()) &&
+                          std::all_of(text.begin(), text.end(), [](char c) { return IsDigit(c) || c == '.'; }) &&
+                          std::count(text.begin(), text.end(), '.') <= 1;
+  if (!is_decimal) return std::nullopt;
+  const std::string scaled = fmt::format("{}e{}", text, power_of_ten);
+  double value = 0;
+  const auto [end, error] = std::from_chars(scaled.data(), scaled.data() + scaled.size(), value);
+  if (error != std::errc() || end != scaled.data() + scaled.size()) return std::nullopt;
+  return value;
+}
+
+// The shortest decimal without exponent whose value, times 10^power_of_ten, reads back as `value` >= 0.
+std::string WriteDecimal(double value, int power_of_ten) {
+  std::array<char, 64> buffer;
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific);
+  const std::string_view scientific(buffer.data(), static_cast<size_t>(end.ptr - buffer.data()));  // "1.0240e+07"
+  const size_t e = scientific.find('e');
+  std::string digits(scientific.substr(0, e));
+  std::erase(digits, '.');
+  int exponent = 0;
+  const size_t exponent_begin = scientific[e + 1] == '+' ? e + 2 : e + 1;
+  std::from_chars(scientific.data() + exponent_begin, scientific.data() + scientific.size(), exponent);
+
+  int point = exponent + 1 - power_of_ten;  // how many digits stand before the decimal point
+  if (point <= 0) {
+    digits.insert(0, static_cast<size_t>(1 - point), '0');
+    point = 1;
+  }
+  if (point >= static_cast<int>(digits.size())) {
+    digits.append(static_cast<size_t>(point) - digits.size(), '0');
+    return digits;
+  }
+  digits.insert(static_cast<size_t>(point), 1, '.');
+  return digits;
+}
+
+}  // namespace
+
+schedule::Examples Position::Resolve(int64_t train_examples) const {
+  constexpr double kMost = 1e18;  // far below the largest int64_t, so that sums of positions stay in it too
+  const double examples = unit == Unit::kEpochs ? amount * static_cast<double>(train_examples) : amount;
+  if (!(examples >= 0 && examples <= kMost)) {
+    throw UserError(
+        fmt::format("{} is not a place in training: with {} training examples it is example {:.3g}, and "
+                    "positions go from 0 to 1e18",
+                    ToText(*this), train_examples, examples));
+  }
+  return schedule::Examples{std::llround(examples)};
+}
+
+int64_t BatchLimit::Resolve(int64_t train_examples) const {
+  switch (kind) {
+    case Kind::kNone:
+      return train_examples;
+    case Kind::kFraction:
+      return std::max<int64_t>(1, train_examples / value);
+    case Kind::kExamples:
+      return std::clamp<int64_t>(value, 1, train_examples);
+  }
+  CRESCENDO_ASSERT(false, "a kind of batch limit without a meaning");
+}
+
+std::optional<Position> ParsePosition(std::string_view text) {
+  if (text == "0") return Position{0, Position::Unit::kEpochs};
+  for (const Suffix& suffix : kSuffixes) {
+    if (!text.ends_with(suffix.text)) continue;
+    const auto amount = ParseDecimal(text.substr(0, text.size() - suffix.text.size()), suffix.power_of_ten);
+    if (!amount) return std::nullopt;
+    return Position{*amount, suffix.unit};
+  }
+  return std::nullopt;
+}
+
+std::optional<BatchLimit> ParseBatchLimit(std::string_view text) {
+  if (text == "none") return BatchLimit{BatchLimit::Kind::kNone, 0};
+  BatchLimit limit{BatchLimit::Kind::kExamples, 0};
+  if (text.starts_with("N/")) {
+    limit.kind = BatchLimit::Kind::kFraction;
+    text.remove_prefix(2);
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit.value);
+  if (error != std::errc() || end != text.data() + text.size() || limit.value < 1) return std::nullopt;
+  return limit;
+}
+
+std::string ToText(const Position& position) {
+  if (position == Position{0, Position::Unit::kEpochs}) return "0";
+  std::string shortest;
+  for (const Suffix& suffix : kSuffixes) {
+    if (suffix.unit != position.unit) continue;
+    const std::string text = fmt::format("{}{}", WriteDecimal(position.amount, suffix.power_of_ten), suffix.text);
+    if (shortest.empty() || text.size() < shortest.size()) shortest = text;  // of equals, the larger unit
+  }
+  return shortest;
+}
+
+std::string ToText(const BatchLimit& limit) {
+  switch (limit.kind) {
+    case BatchLimit::Kind::kNone:
+      return "none";
+    case BatchLimit::Kind::kFraction:
+      return fmt::format("N/{}", limit.value);
+    case BatchLimit::Kind::kExamples:
+      return fmt::format("{}", limit.value);
+  }
+  CRESCENDO_ASSERT(false, "a kind of batch limit without a meaning");
+}
+
+}  // namespace crescendo::config
