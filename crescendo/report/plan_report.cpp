@@ -25,7 +25,7 @@ double Epochs(const Plan& plan, Examples position) {
   return static_cast<double>(position.value()) / static_cast<double>(plan.train_examples().value());
 }
 
-// "5, 6" in words where it matters: 1 phase, 2 phases.
+// "1 phase", "2 phases".
 std::string Counted(int64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", WithThousands(count), noun, count == 1 ? "" : "s");
 }
@@ -73,7 +73,9 @@ std::string PhaseTable(const Plan& plan) {
                   WithThousands(plan.request().reference.global_batch.value()),
                   fmt::format("{:.2f}", phase.lost_epochs), marks});
   }
-  return table.Render();
+  const std::string text = table.Render();
+  const size_t width = text.find('\n') + 7;  // the line of names, and "  ! cap", which has none
+  return width <= kWidth ? text : table.Render(/*spaces_between=*/1);
 }
 
 std::string Totals(const Plan& plan) {
@@ -86,7 +88,7 @@ std::string Totals(const Plan& plan) {
                      WithThousands(reference), ratio, ratio < 1.1 ? 3 : 1, updates < reference ? "fewer" : "more");
 }
 
-// A call per corner case in force: name of the option, name of the case, sentence.
+// A call per corner case: name of the option, name of the case, sentence.
 template <class Visitor>
 void VisitCases(const PlanRequest& request, Visitor&& visit) {
   const auto one = [&](std::string_view option, auto value) {
@@ -95,10 +97,8 @@ void VisitCases(const PlanRequest& request, Visitor&& visit) {
   one("policy", request.policy);
   one("rule", request.law.rule);
   one("noise_form", request.law.form);
-  if (request.policy == schedule::Policy::kGrow) {
-    one("rounding", request.rounding);
-    one("at_cap", request.at_cap);
-  }
+  one("rounding", request.rounding);
+  one("at_cap", request.at_cap);
   one("epoch_tail", request.epoch_tail);
   one("boundary", request.boundary);
   one("momentum_buffer", request.momentum_buffer);
@@ -107,10 +107,10 @@ void VisitCases(const PlanRequest& request, Visitor&& visit) {
 std::string CaseList(const Plan& plan) {
   std::string out;
   VisitCases(plan.request(), [&](std::string_view option, std::string_view name, std::string_view sentence) {
-    // Non-breaking while the line is wrapped: the first words are columns.
-    const std::string columns = fmt::format("  {:<16} {:<12} ", option, name);
-    const auto indent = static_cast<int64_t>(columns.size());
-    out += columns + Wrapped(sentence, kWidth - indent, 0);
+    // A batch that does not grow has no use for these two.
+    if (plan.request().policy == schedule::Policy::kDecay && (option == "rounding" || option == "at_cap")) return;
+    const std::string columns = fmt::format("  {:<15}  {:<11}  ", option, name);
+    out += Wrapped(columns + std::string(sentence), kWidth, DisplayWidth(columns));
   });
   return out;
 }
@@ -125,13 +125,12 @@ std::string MomentumWarning(const Plan& plan) {
   }
   if (losing == 0) return "";
   return fmt::format(
-      "! The momentum buffer takes long to fill: B / (N (1 - m)) reaches {:.2f} epochs, which {} (marked !) {} at the "
-      "start while "
-      "the reference trains {:.4g} epochs before its first drop; above a twentieth of that the paper saw accuracy "
-      "suffer. A lower "
-      "schedule.momentum or schedule.max_batch loses less.",
-      most, losing == 1 ? "one phase" : Counted(losing, "phase"), losing == 1 ? "loses" : "lose",
-      plan.epochs_before_first_drop());
+      "! After a change of the noise, B / (N (1 - m)) epochs are lost while the momentum buffer fills: up to {:.2f} in "
+      "{} "
+      "(marked !), more than a twentieth of the {:.4g} epochs before the reference's first drop. Accuracy may suffer "
+      "(section 4 of "
+      "the paper). A lower schedule.momentum or schedule.max_batch loses less.",
+      most, Counted(losing, "phase"), plan.epochs_before_first_drop());
 }
 
 std::string LargeBatchWarning(const Plan& plan) {
@@ -216,14 +215,14 @@ std::string PlanCsv(const Plan& plan) {
   std::string out;
   for (const Phase& phase : plan.phases()) {
     const Json json = PhaseJson(phase);
-    std::string names;
-    std::string values;
+    std::vector<std::string> names;
+    std::vector<std::string> values;
     for (const auto& [name, value] : json.items()) {
-      names += (names.empty() ? "" : ",") + name;
-      values += (values.empty() ? "" : ",") + value.dump();
+      names.push_back(name);
+      values.push_back(value.dump());
     }
-    if (out.empty()) out = names + '\n';
-    out += values + '\n';
+    if (out.empty()) out = fmt::format("{}\n", fmt::join(names, ","));
+    out += fmt::format("{}\n", fmt::join(values, ","));
   }
   return out;
 }

@@ -1,5 +1,5 @@
-// What a run says about itself, as plain values: a header, a record per update, one per evaluation, a footer. The trainer fills them;
-// observers write them (run_log.h, event_log.h) or show them (progress.h). Nothing here steers a run.
+// What a run says about itself, as plain values: a header, a record per update, one per evaluation, a footer. The
+// trainer fills them; observers write them (run_log.h, event_log.h) or show them (progress.h). Nothing steers a run.
 #pragma once
 
 #include <string>
@@ -28,10 +28,10 @@ struct RunHeader {
 
 struct UpdateRecord {
   schedule::Setting setting;
-  double epoch = 0;              // examples seen after this update / N
-  double loss = 0;               // mean over the global batch, before the step
+  double epoch = 0;                // examples seen after this update / N
+  double loss = 0;                 // mean over the global batch, before the step
   double examples_per_second = 0;  // since the last record
-  double seconds = 0;            // training time so far, without evaluations
+  double seconds = 0;              // training time so far, without evaluations
   double loader_wait_seconds = 0;  // of that, waiting for examples
 };
 
@@ -39,8 +39,8 @@ struct EvaluationRecord {
   schedule::Updates updates;    // done so far
   schedule::Examples examples;  // seen so far
   double epoch = 0;
-  double loss = 0;      // mean over the test set
-  double accuracy = 0;  // share of the test set, 0 to 1
+  double loss = 0;           // mean over the test set
+  double accuracy = 0;       // share of the test set, 0 to 1
   double train_seconds = 0;  // training time so far, without evaluations
 };
 

@@ -1,0 +1,174 @@
+#include "crescendo/report/plan_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "crescendo/report/plan_fixture.h"
+#include "crescendo/report/text_table.h"
+
+namespace crescendo::report {
+namespace {
+
+using schedule::AtCap;
+using schedule::Examples;
+using schedule::MakePlan;
+using schedule::Plan;
+using schedule::Policy;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Le;
+using ::testing::Not;
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+int64_t Widest(const std::string& text) {
+  int64_t widest = 0;
+  for (const std::string& line : Lines(text)) widest = std::max(widest, DisplayWidth(line));
+  return widest;
+}
+
+std::string Table(const schedule::PlanRequest& request) { return PlanTable(MakePlan(request)); }
+
+TEST(PlanTable, ShowsThePapersGrowingScheduleBesideItsReference) {
+  const std::string table =
+      PlanTable(MakePlan(PaperRequest(Policy::kGrow, 50'000)), {.config = "grow.toml", .train_set = "CIFAR-10"});
+  EXPECT_THAT(table, HasSubstr(R"(plan of grow.toml
+50,000 training examples (CIFAR-10), 204.8 epochs = 10,240,000 examples
+
+phase           epochs  updates   batch  lr   momentum  noise*  exact  | reference lr  batch  lost
+    1     0.00 - 60.00   23,438     128  0.1       0.9   390.6  389.6  | 0.1             128  0.03
+    2   60.00 - 120.01    4,688     640  0.1       0.9   78.13  77.13  | 0.02            128  0.13
+    3  120.01 - 160.01      625   3,200  0.1       0.9   15.63  14.63  | 0.004           128  0.64
+    4  160.01 - 204.80      140  16,000  0.1       0.9   3.125  2.125  | 0.0008          128  3.20  !
+)"));
+  EXPECT_THAT(table, HasSubstr("\n28,891 updates instead of 80,000: 2.8 times fewer sequential steps\n"));
+  EXPECT_THAT(table, HasSubstr("up to 3.20 in 1 phase"));
+  EXPECT_THAT(table, HasSubstr("The batch reaches 16,000, more than a tenth of the 50,000 training examples"));
+}
+
+TEST(PlanTable, NamesEveryCornerCaseInForceWithItsSentence) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 5'120);
+  request.epoch_tail = schedule::EpochTail::kShort;
+  const std::string table = Table(request);
+  for (const char* option :
+       {"policy", "rule", "noise_form", "rounding", "at_cap", "epoch_tail", "boundary", "momentum_buffer"}) {
+    EXPECT_THAT(table, HasSubstr("\n  " + std::string(option) + " "));
+  }
+  EXPECT_THAT(table, HasSubstr(" short        the last update of each epoch is short\n"));
+  EXPECT_THAT(table, HasSubstr(" hybrid       the rest of the noise drop goes to the learning rate\n"));
+}
+
+TEST(PlanTable, MarksWhereTheBatchIsAtItsCap) {
+  const auto lines = Lines(Table(PaperRequest(Policy::kGrow, 5'120)));
+  EXPECT_THAT(lines[5], AllOf(HasSubstr("3,200"), Not(HasSubstr("cap"))));
+  EXPECT_THAT(lines[6], AllOf(HasSubstr("5,120"), HasSubstr("0.032"), HasSubstr("cap")));
+}
+
+TEST(PlanTable, ReferenceItselfHasNothingToSaveAndNothingToWarnOf) {
+  const std::string table = Table(PaperRequest(Policy::kDecay, 50'000));
+  EXPECT_THAT(table, HasSubstr("80,000 updates, as many as the reference"));
+  EXPECT_THAT(table, Not(HasSubstr("!")));
+  EXPECT_THAT(table, Not(HasSubstr("at_cap")));
+}
+
+TEST(PlanTable, WarnsWhereHoldingLeavesTheReference) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 640);
+  request.at_cap = AtCap::kHold;
+  EXPECT_THAT(Table(request), HasSubstr("stays above the reference's, up to 25 times"));
+  request.at_cap = AtCap::kHybrid;
+  EXPECT_THAT(Table(request), Not(HasSubstr("stays above")));
+}
+
+TEST(PlanTable, IsAtMostFortyRowsAnd120ColumnsWide) {
+  const Plan plan = MakePlan(CosineRequest());
+  ASSERT_GT(plan.phases().size(), 300);
+  const std::string table = PlanTable(plan);
+  EXPECT_THAT(table, HasSubstr("\n  ... " + WithThousands(static_cast<int64_t>(plan.phases().size()) - 40) +
+                               " more phases ...\n"));
+  EXPECT_THAT(table, HasSubstr(" to "));  // a learning rate that moves inside a phase
+  EXPECT_THAT(Widest(table), Le(120));
+  EXPECT_THAT(Lines(table).size(), Le(60));
+  EXPECT_THAT(Widest(Table(PaperRequest(Policy::kGrow, 50'000))), Le(120));
+}
+
+TEST(PlanJson, HoldsTheWholePlanExactly) {
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const auto json = nlohmann::json::parse(PlanJson(plan));
+  EXPECT_EQ(json["train_examples"], 50'000);
+  EXPECT_EQ(json["epochs"], 204.8);
+  EXPECT_EQ(json["total_examples"], 10'240'000);
+  EXPECT_EQ(json["total_updates"], plan.total_updates().value());
+  EXPECT_EQ(json["reference_updates"], 80'000);
+  EXPECT_EQ(json["policy"], "grow");
+  EXPECT_EQ(json["rule"], "linear");
+  EXPECT_EQ(json["noise_form"], "small_batch");
+  EXPECT_EQ(json["at_cap"], "hybrid");
+  EXPECT_EQ(json["momentum_buffer"], "keep");
+  ASSERT_EQ(json["phases"].size(), 4);
+  const auto& last = json["phases"][3];
+  EXPECT_EQ(last["end_example"], 10'240'000);
+  EXPECT_EQ(last["learning_rate"].get<double>(), plan.phases()[3].learning_rate);
+  EXPECT_EQ(last["noise_scale_exact"].get<double>(), plan.phases()[3].noise_scale_exact);
+  EXPECT_EQ(last["at_cap"], true);
+  EXPECT_EQ(last.size(), 15);
+}
+
+TEST(PlanCsv, HasTheFieldsOfTheJson) {
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const auto lines = Lines(PlanCsv(plan));
+  ASSERT_EQ(lines.size(), 5);
+  EXPECT_THAT(lines[0], HasSubstr("begin_example,end_example,begin_update,updates,global_batch,learning_rate,"));
+  EXPECT_THAT(lines[1], HasSubstr("0,3000064,0,23438,128,0.1,0.1,0.9,390.62"));
+}
+
+TEST(PlanUpdates, GiveEveryUpdateWithNumbersThatComeBackExactly) {
+  for (const Plan& plan : {MakePlan(PaperRequest(Policy::kGrow, 5'120)), MakePlan(CosineRequest())}) {
+    std::ostringstream out;
+    PlanUpdates(plan, Format::kJson, out);
+    const auto lines = Lines(out.str());
+    ASSERT_EQ(static_cast<int64_t>(lines.size()), plan.total_updates().value());
+    int64_t seen = 0;
+    for (size_t k = 0; k < lines.size(); k += k + 7 < lines.size() ? 7 : 1) {
+      const auto json = nlohmann::json::parse(lines[k]);
+      const schedule::Setting setting = plan.At(schedule::Updates{static_cast<int64_t>(k)});
+      ASSERT_EQ(json["update"], k);
+      ASSERT_EQ(json["example"], setting.begin.value());
+      ASSERT_EQ(json["global_batch"], setting.global_batch.value());
+      ASSERT_EQ(json["learning_rate"].get<double>(), setting.learning_rate);
+      ASSERT_EQ(json["momentum"].get<double>(), setting.momentum);
+      ASSERT_EQ(json["noise_scale"].get<double>(), setting.noise_scale);
+      ASSERT_EQ(json["reference_noise_scale"].get<double>(), setting.reference_noise_scale);
+      seen = json["example"].get<int64_t>() + json["global_batch"].get<int64_t>();
+    }
+    EXPECT_EQ(seen, plan.total_examples().value());
+  }
+}
+
+TEST(PlanUpdates, SayTheSameInEveryFormat) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 50'000);
+  const Plan plan = MakePlan(request);
+  std::ostringstream csv;
+  PlanUpdates(plan, Format::kCsv, csv);
+  const auto rows = Lines(csv.str());
+  ASSERT_EQ(static_cast<int64_t>(rows.size()), plan.total_updates().value() + 1);
+  EXPECT_EQ(rows[0], "update,example,global_batch,learning_rate,momentum,noise_scale,reference_noise_scale");
+  EXPECT_THAT(rows[2], HasSubstr("1,128,128,0.1,0.9,390.62"));
+  std::ostringstream table;
+  PlanUpdates(plan, Format::kTable, table);
+  const auto lines = Lines(table.str());
+  ASSERT_EQ(lines.size(), rows.size());
+  EXPECT_EQ(lines[0], "update     example      batch            lr  momentum         noise  reference noise");
+  EXPECT_EQ(lines.back(), "28,890  10,224,384     15,616        0.0976       0.9         3.125            3.125");
+}
+
+}  // namespace
+}  // namespace crescendo::report
