@@ -1,11 +1,13 @@
 #include "crescendo/config/describe.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <sstream>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 #include "crescendo/config/fields.h"
 #include "crescendo/config/value_codec.h"
@@ -44,19 +46,29 @@ std::string DescribeChoices() {
   return text;
 }
 
+// "number, from 0 to 1; only with name = adam", or "" for a choice that can always be made: its cases say the rest.
+template <class T>
+std::string Facts(const std::string& key, const T& value, const Description& description) {
+  std::vector<std::string> facts;
+  if constexpr (!std::is_enum_v<T>) {
+    const std::string unset = description.unset;
+    facts.push_back((description.is_file ? "path" : TypeName(value)) +
+                    (unset.empty() ? "" : fmt::format(" or {}", Write(unset))));
+    if (*description.unit != '\0') facts.emplace_back(description.unit);
+    if (const std::string bounds = BoundsText(description); !bounds.empty()) facts.push_back(bounds);
+  }
+  if (*description.only_with != '\0') {
+    facts.push_back(fmt::format("only with {}", ToText(ParseCondition(key, description.only_with))));
+  }
+  return fmt::format("{}", fmt::join(facts, "; "));
+}
+
 template <class T>
 std::string DescribeField(const std::string& key, const T& value, const Description& description) {
-  std::string facts = TypeName(value);
-  if (*description.unset != '\0') facts += fmt::format(" or {}", Write(std::string(description.unset)));
-  if (*description.unit != '\0') facts += fmt::format(", in {}", description.unit);
-  if (const std::string bounds = BoundsText(description); !bounds.empty()) facts += fmt::format(", {}", bounds);
-  if constexpr (std::is_enum_v<T>) facts = "one of the cases below";
-  if (*description.only_with != '\0') {
-    facts += fmt::format("; only with {}", ToText(ParseCondition(key, description.only_with)));
-  }
-  std::string text = fmt::format("{} = {}\n", key.substr(key.find('.') + 1), WriteField(value, description));
-  text += Wrapped("    ", fmt::format("{}.", description.sentence));
-  text += Wrapped("    ", fmt::format("({})", facts));
+  std::string text = fmt::format("\n{} = {}\n", key.substr(key.find('.') + 1), WriteField(value, description));
+  text += Wrapped("    ", description.sentence);
+  const std::string facts = Facts(key, value, description);
+  if (!facts.empty()) text += Wrapped("    ", fmt::format("({})", facts));
   if constexpr (std::is_enum_v<T>) text += DescribeChoices<T>();
   return text;
 }
@@ -81,11 +93,13 @@ std::string ToToml(const Options& options) {
 
 std::string DescribeAll() {
   const Options defaults;
-  std::string text;
+  std::string text =
+      "Every option, with its default. In a config file it stands below the name of its section; on the\n"
+      "command line it is section.option=value. A position is a place or a length in training: \"60ep\" is\n"
+      "60 epochs, \"3000sp\", \"40ksp\" or \"10.24Msp\" are samples (training examples), 0 is the beginning.\n";
   Options::Visit(defaults, [&](const std::string& name, const auto& section) {
     using Section = std::decay_t<decltype(section)>;
-    text +=
-        fmt::format("{}[{}]\n{}\n", text.empty() ? "" : "\n", name, Wrapped("", fmt::format("{}.", Section::kAbout)));
+    text += fmt::format("\n\n[{}]\n{}", name, Wrapped("", Section::kAbout));
     Section::Visit(section, [&](std::string_view key, const auto& value, const Description& description) {
       text += DescribeField(fmt::format("{}.{}", name, key), value, description);
     });

@@ -195,8 +195,8 @@ TEST(DescribeAll, ShowsEveryOptionIn100Columns) {
   for (const std::string& key : AllKeys())
     EXPECT_THAT(text, HasSubstr(fmt::format("\n{} = ", key.substr(key.find('.') + 1))));
   EXPECT_THAT(text, HasSubstr("at_cap = \"hybrid\"\n"
-                              "    what happens once the batch may not grow further.\n"
-                              "    (one of the cases below; only with schedule.policy = grow)\n"
+                              "    what happens once the batch may not grow further\n"
+                              "    (only with schedule.policy = grow)\n"
                               "        hybrid  the rest of the noise drop goes to the learning rate\n"
                               "        hold    batch and learning rate stay: the noise stops falling\n"));
 }

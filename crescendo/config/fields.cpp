@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <sstream>
 #include <type_traits>
 
@@ -54,7 +55,10 @@ Condition ParseCondition(std::string_view key, std::string_view only_with) {
 }
 
 std::string ToText(const Condition& condition) {
-  return fmt::format("{} = {}", condition.key, fmt::join(condition.values, " or "));
+  const std::vector<std::string>& values = condition.values;
+  if (values.size() == 1) return fmt::format("{} = {}", condition.key, values.front());
+  return fmt::format("{} = {} or {}", condition.key, fmt::join(values.begin(), std::prev(values.end()), ", "),
+                     values.back());
 }
 
 std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options& options) {

@@ -37,7 +37,7 @@ struct Condition {
 // The condition `only_with` of the option `key`, whose section's name it completes. `only_with` must not be empty.
 Condition ParseCondition(std::string_view key, std::string_view only_with);
 
-// "schedule.policy = grow", "reference.shape = step or exponential"
+// "schedule.policy = grow", "reference.shape = cosine, linear or trapezoid"
 std::string ToText(const Condition& condition);
 
 struct UnmetCondition {

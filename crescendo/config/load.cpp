@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <map>
+#include <regex>
+#include <sstream>
 #include <utility>
 
 #include "crescendo/base/error.h"
@@ -55,6 +57,7 @@ std::vector<std::string> KeysNamed(std::string_view name) {
 // "did you mean schedule.max_batch?" for a name that is no option of `section`: the same name elsewhere, then the
 // nearest of the section, then the nearest of all; else the names that there are.
 std::string WhatWasMeant(std::string_view section, std::string_view name) {
+  if (name == "base") return "base stands above the first section of a file";
   if (const auto same = KeysNamed(name); !same.empty()) return fmt::format("did you mean {}?", fmt::join(same, " or "));
 
   std::vector<std::string> of_section;
@@ -124,13 +127,14 @@ void ReadStatement(const Layer& layer, const Statement& statement, T& value, con
     throw UserError(
         fmt::format("{}: {} = {}: {}", statement.value_place, statement.key, GivenText(*statement.value), problem));
   };
+  std::string problem = ReadField(*statement.value, value, description);
   if constexpr (std::is_same_v<T, std::string>) {
-    if (layer.is_command_line && !statement.value->is_string()) {  // data.missing=0 means the text "0"
+    if (!problem.empty() && layer.is_command_line) {  // data.missing=0 means the text "0"
       value = layer.command_line_text;
-      return;
+      problem.clear();
     }
   }
-  if (const std::string problem = ReadField(*statement.value, value, description); !problem.empty()) fail(problem);
+  if (!problem.empty()) fail(problem);
   for (const double number : NumbersIn(value)) {
     if (number < description.minimum || number > description.maximum) {
       fail(fmt::format("{} is out of range, which is {}", NumberText(number), BoundsText(description)));
@@ -149,12 +153,23 @@ void Apply(const Layer& layer, const Statement& statement, Options& options) {
 
 // ---- Layers
 
+// The commonest mistake, length = 200ep: a value that wants quotes is, to TOML, a broken number.
+std::string MissingQuotes(std::string_view text, size_t line_number) {
+  std::istringstream lines{std::string(text)};
+  std::string line;
+  for (size_t i = 0; i < line_number; ++i) std::getline(lines, line);
+  static const std::regex kBareText(R"(^[^=]*=\s*([\w./+-]*[A-Za-z][\w./+-]*)\s*(#.*)?$)");
+  std::smatch match;
+  return std::regex_match(line, match, kBareText) ? fmt::format("; did you mean \"{}\", in quotes?", match.str(1)) : "";
+}
+
 toml::table ParseToml(std::string_view text, const std::string& name) {
   try {
     return toml::parse(text, name);
   } catch (const toml::parse_error& error) {
     const toml::source_position& place = error.source().begin;
-    throw UserError(fmt::format("{}:{}:{}: {}", name, place.line, place.column, error.description()));
+    throw UserError(fmt::format("{}:{}:{}: {}{}", name, place.line, place.column, error.description(),
+                                MissingQuotes(text, place.line)));
   }
 }
 

@@ -110,6 +110,8 @@ TEST(Load, NamesThePlaceAndWhatWasMeantForUnknownNames) {
   EXPECT_EQ(Refusal("[shedule]\nlength = '1ep'"), "x.toml:1:2: shedule is not a section; did you mean schedule?");
   EXPECT_EQ(Refusal("[loader]"),
             "x.toml:1:2: loader is not a section; the sections are data, model, optimizer, reference, schedule, run");
+  EXPECT_EQ(Refusal("[run]\nbase = 'a.toml'"),
+            "x.toml:2:1: run.base is not an option; base stands above the first section of a file");
   EXPECT_EQ(Refusal("schedule = 5"),
             "x.toml:1:1: schedule is a section, not an option: write [schedule] and its options below, or schedule.KEY "
             "= VALUE");
@@ -198,6 +200,12 @@ TEST(Load, ALaterLayerRetiresWhatItLeavesWithoutMeaning) {
 
 TEST(Load, GivesThePlaceOfBrokenToml) {
   EXPECT_THAT(Refusal("[schedule]\nlength = \n"), HasSubstr("x.toml:2:"));
+  EXPECT_EQ(Refusal("[schedule]\nlength = 200ep  # long"),
+            "x.toml:2:14: Error while parsing floating-point: expected decimal digit, saw 'p'; did you mean \"200ep\", "
+            "in quotes?");
+  EXPECT_EQ(
+      Refusal("[schedule]\npolicy = grow"),
+      "x.toml:2:10: Error while parsing value: could not determine value type; did you mean \"grow\", in quotes?");
   EXPECT_THAT(Refusal("[schedule]\nlength = '1ep'\nlength = '2ep'"), HasSubstr("x.toml:3:"));
 }
 
@@ -303,6 +311,7 @@ TEST(Load, TakesFilesRelativeToTheConfigThatStatesThem) {
   EXPECT_EQ(options.data.test_file, (folder.path() / "sub/a/test.csv").string());
   EXPECT_EQ(options.data.folder, "data");
   EXPECT_EQ(LoadFile(top, {"data.test_file=t.csv"}).data.test_file, (fs::current_path() / "t.csv").string());
+  EXPECT_EQ(LoadFile(top, {"data.test_file=7"}).data.test_file, (fs::current_path() / "7").string());
 }
 
 }  // namespace
