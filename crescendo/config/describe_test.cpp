@@ -80,8 +80,8 @@ struct Draw {
   std::pair<Position, double> operator()(const std::pair<Position, double>& pair, const Description& d) const {
     return {(*this)(pair.first, d), (*this)(pair.second, d)};
   }
-  template <class E>
-  requires std::is_enum_v<E> E operator()(E, const Description&) const {
+  template <Choice E>
+  E operator()(E, const Description&) const {
     std::vector<E> cases;
     for (const auto& choice : kEnumCases<E>) cases.push_back(choice.value);
     return *rc::gen::elementOf(cases);

@@ -79,15 +79,17 @@ std::string DidYouMean(std::string_view given, const std::vector<std::string>& n
 // ---- Choices and optional values.
 
 template <class E>
-requires std::is_enum_v<E> std::string TypeName(const E&) { return "one of"; }
+concept Choice = std::is_enum_v<E>;
 
-template <class E>
-requires std::is_enum_v<E> std::string Write(E value) { return Write(std::string(NameOf(value))); }
+template <Choice E>
+std::string Write(E value) {
+  return Write(std::string(NameOf(value)));
+}
 
 std::string ReadChoice(const toml::node& node, const std::vector<std::string>& names, size_t& chosen);
 
-template <class E>
-requires std::is_enum_v<E> std::string Read(const toml::node& node, E& value) {
+template <Choice E>
+std::string Read(const toml::node& node, E& value) {
   std::vector<std::string> names;
   for (const auto& choice : kEnumCases<E>) names.emplace_back(choice.name);
   size_t chosen = 0;
