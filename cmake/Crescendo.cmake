@@ -1,9 +1,30 @@
+# How everything here is compiled, and:
 # crescendo_library(NAME SOURCES file... [DEPENDS target...])   one folder = one target
 # crescendo_test(NAME SOURCES file... [DEPENDS target...])      all unit tests of a folder in one binary, one ctest entry
 
+# The second build of a file is instant with ccache, linking takes no time with mold; all works without both.
+find_program(CCACHE ccache)
+if(CCACHE)
+  foreach(language CXX CUDA)
+    if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER ${CCACHE})
+    endif()
+  endforeach()
+endif()
+include(CheckLinkerFlag)
+check_linker_flag(CXX -fuse-ld=mold CRESCENDO_MOLD)
+if(CRESCENDO_MOLD)
+  add_link_options(-fuse-ld=mold)
+endif()
+
 add_library(crescendo_flags INTERFACE)
-target_compile_options(crescendo_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror)
 target_include_directories(crescendo_flags INTERFACE ${CMAKE_SOURCE_DIR})
+set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND warnings -Werror)  # newer compilers know warnings that nobody here has seen yet
+endif()
+target_compile_options(crescendo_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${warnings}>
+                       $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>)
 if(CRESCENDO_SANITIZE)
   target_compile_options(crescendo_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(crescendo_flags INTERFACE -fsanitize=address,undefined)

@@ -1,0 +1,12 @@
+# The CUDA language for our kernels (.cu), when CRESCENDO_CUDA is on. Building needs nvcc 13 but no GPU.
+# cudart is linked where LibTorch is (LibTorch.cmake), so that a program has one CUDA runtime and not two.
+find_program(CMAKE_CUDA_COMPILER nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda PATH_SUFFIXES bin)
+if(NOT CMAKE_CUDA_COMPILER)
+  message(FATAL_ERROR "CRESCENDO_CUDA is on and no nvcc was found; install the CUDA 13.0 toolkit and put its bin/ in PATH or give "
+                      "-DCMAKE_CUDA_COMPILER=.../nvcc, or build for the CPU: cmake --preset release")
+endif()
+set(CMAKE_CUDA_ARCHITECTURES "80;90;100" CACHE STRING "GPUs to compile for: A100, H100 and H200, B200")
+enable_language(CUDA)
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+set(CMAKE_CUDA_RUNTIME_LIBRARY None)

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs the tests of a build and closes with the tests that were skipped, each with its reason, and ctest's summary.
+#   scripts/test.sh PRESET [CTEST ARGUMENT...]    as in: scripts/test.sh release -R schedule
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/stage.sh
+preset=${1:?usage: scripts/test.sh PRESET [CTEST ARGUMENT...]}
+shift
+
+build=build/$preset
+log=$build/ctest.log
+stage "test: preset $preset"
+status=0
+# The summary is held back, to stand last.
+ctest --preset "$preset" "$@" 2>&1 | tee "$log" |
+  sed -u '/% tests passed/,$d' || status=$?
+
+# GoogleTest counts a skipped test as passed, and ctest knows only whole binaries. The log has both the test and its reason.
+skips=$(awk '
+  /: Skipped$/ { reason = ""; reading = 1; next }
+  reading && /^\[  SKIPPED \] / { printf "  %s: %s\n", $4, reason; reading = 0; next }
+  reading && NF { reason = reason (reason ? " " : "") $0 }
+' "$build/Testing/Temporary/LastTest.log")
+if [[ -n $skips ]]; then
+  printf '\n%s tests skipped:\n%s\n' "$(wc -l <<< "$skips")" "$skips"
+fi
+if ! sed -n '/% tests passed/,$p' "$log" | grep .; then
+  fail "no tests were run"
+fi
+exit $status

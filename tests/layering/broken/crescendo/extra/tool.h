@@ -1,0 +1,2 @@
+// Breaks the table of layers, so that the test of it can be seen to fail. Nothing compiles this.
+#include "crescendo/base/error.h"
