@@ -1,1 +1,164 @@
 #include "crescendo/report/event_log.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "crescendo/base/error.h"
+
+namespace crescendo::report {
+namespace {
+
+constexpr auto kFlushInterval = std::chrono::seconds(5);
+
+// The reflected polynomial of CRC-32C, a byte at a time.
+constexpr std::array<uint32_t, 256> MakeCrcTable() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t crc = byte;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82F63B78u : 0u);
+    table[byte] = crc;
+  }
+  return table;
+}
+
+constexpr std::array<uint32_t, 256> kCrcTable = MakeCrcTable();
+
+// TFRecord stores this, because the CRC of bytes that hold their own CRC is a constant.
+uint32_t MaskedCrc(std::string_view bytes) { return std::rotr(Crc32c(bytes), 15) + 0xA282EAD8u; }
+
+template <class Word>
+std::string LittleEndian(Word word) {
+  std::string bytes;
+  for (size_t i = 0; i < sizeof word; ++i) bytes += static_cast<char>(static_cast<unsigned char>(word >> (8 * i)));
+  return bytes;
+}
+
+// Protocol-buffer fields: a key, field number and wire type in one varint, then the value.
+// https://protobuf.dev/programming-guides/encoding
+
+std::string Varint(uint64_t value) {
+  std::string bytes;
+  for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(static_cast<unsigned char>(value | 0x80));
+  bytes += static_cast<char>(value);
+  return bytes;
+}
+
+std::string IntegerField(uint64_t number, int64_t value) {
+  return Varint(number << 3) + Varint(static_cast<uint64_t>(value));
+}
+
+std::string DoubleField(uint64_t number, double value) {
+  return Varint(number << 3 | 1) + LittleEndian(std::bit_cast<uint64_t>(value));
+}
+
+std::string BytesField(uint64_t number, std::string_view bytes) {
+  return Varint(number << 3 | 2) + Varint(bytes.size()) + std::string(bytes);
+}
+
+std::string FloatField(uint64_t number, float value) {
+  return Varint(number << 3 | 5) + LittleEndian(std::bit_cast<uint32_t>(value));
+}
+
+// The fields of tensorflow.Event, Summary and Summary.Value in use.
+constexpr uint64_t kEventWallTime = 1;
+constexpr uint64_t kEventStep = 2;
+constexpr uint64_t kEventFileVersion = 3;
+constexpr uint64_t kEventSummary = 5;
+constexpr uint64_t kSummaryValue = 1;
+constexpr uint64_t kValueTag = 1;
+constexpr uint64_t kValueSimpleValue = 2;
+
+double WallTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+// TensorBoard knows an event file by "tfevents" and sorts the files of a folder by name; the rest keeps two writers
+// apart.
+std::filesystem::path NewEventPath(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  const auto seconds = static_cast<int64_t>(WallTime());
+  std::filesystem::path path;
+  int64_t count = 0;
+  do {
+    path = folder / fmt::format("events.out.tfevents.{:010}.crescendo.{}.{}", seconds, getpid(), count++);
+  } while (std::filesystem::exists(path));
+  return path;
+}
+
+}  // namespace
+
+uint32_t Crc32c(std::string_view bytes) {
+  uint32_t crc = 0xFFFFFFFFu;
+  for (const char c : bytes) crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 0xFF];
+  return ~crc;
+}
+
+std::string FrameTfRecord(std::string_view bytes) {
+  const std::string length = LittleEndian(static_cast<uint64_t>(bytes.size()));
+  return length + LittleEndian(MaskedCrc(length)) + std::string(bytes) + LittleEndian(MaskedCrc(bytes));
+}
+
+EventFile::EventFile(const std::filesystem::path& folder)
+    : path_(NewEventPath(folder)), file_(std::fopen(path_.c_str(), "wbe"), &std::fclose) {
+  if (!file_) Fail();
+  Write(DoubleField(kEventWallTime, WallTime()) + BytesField(kEventFileVersion, "brain.Event:2"));
+  Flush();
+}
+
+void EventFile::Scalar(std::string_view tag, int64_t step, double value) {
+  const std::string scalar = BytesField(kValueTag, tag) + FloatField(kValueSimpleValue, static_cast<float>(value));
+  Write(DoubleField(kEventWallTime, WallTime()) + IntegerField(kEventStep, step) +
+        BytesField(kEventSummary, BytesField(kSummaryValue, scalar)));
+}
+
+void EventFile::Write(std::string_view event) {
+  const std::string record = FrameTfRecord(event);
+  if (std::fwrite(record.data(), 1, record.size(), file_.get()) != record.size()) Fail();
+}
+
+void EventFile::Flush() {
+  if (std::fflush(file_.get()) != 0) Fail();
+}
+
+void EventFile::Fail() const {
+  throw RunError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(errno)));
+}
+
+EventLog::EventLog(const std::filesystem::path& folder)
+    : by_examples_(folder / "by_examples"), by_updates_(folder / "by_updates") {}
+
+void EventLog::Update(const UpdateRecord& record) {
+  const schedule::Setting& setting = record.setting;
+  const schedule::Updates updates = setting.update + schedule::Updates{1};
+  Scalar("train/loss", setting.end, updates, record.loss);
+  Scalar("train/images_per_second", setting.end, updates, record.examples_per_second);
+  Scalar("schedule/learning_rate", setting.end, updates, setting.learning_rate);
+  Scalar("schedule/global_batch", setting.end, updates, static_cast<double>(setting.global_batch.value()));
+  Scalar("schedule/noise_scale", setting.end, updates, setting.noise_scale);
+  if (std::chrono::steady_clock::now() - flushed_ >= kFlushInterval) Flush();
+}
+
+void EventLog::Evaluation(const EvaluationRecord& record) {
+  Scalar("test/accuracy", record.examples, record.updates, record.accuracy);
+  Scalar("test/loss", record.examples, record.updates, record.loss);
+  Flush();
+}
+
+void EventLog::Flush() {
+  by_examples_.Flush();
+  by_updates_.Flush();
+  flushed_ = std::chrono::steady_clock::now();
+}
+
+void EventLog::Scalar(std::string_view tag, schedule::Examples examples, schedule::Updates updates, double value) {
+  by_examples_.Scalar(tag, examples.value(), value);
+  by_updates_.Scalar(tag, updates.value(), value);
+}
+
+}  // namespace crescendo::report

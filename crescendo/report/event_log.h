@@ -13,6 +13,7 @@
 // fields in use are encoded by hand. Values are stored as 32-bit floats: run.jsonl is the exact record.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
@@ -52,7 +53,8 @@ class EventLog {
  public:
   explicit EventLog(const std::filesystem::path& folder);
 
-  // train/loss, learning_rate, global_batch, noise_scale, images_per_second.
+  // train/loss, train/images_per_second, schedule/learning_rate, schedule/global_batch, schedule/noise_scale. Flushes
+  // every few seconds.
   void Update(const UpdateRecord& record);
   // test/accuracy, test/loss. Flushes.
   void Evaluation(const EvaluationRecord& record);
@@ -63,6 +65,7 @@ class EventLog {
 
   EventFile by_examples_;
   EventFile by_updates_;
+  std::chrono::steady_clock::time_point flushed_;
 };
 
 }  // namespace crescendo::report

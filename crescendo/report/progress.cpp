@@ -1,1 +1,203 @@
 #include "crescendo/report/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+#include "crescendo/report/text_table.h"
+
+namespace crescendo::report {
+namespace {
+
+constexpr double kTerminalInterval = 0.2;  // seconds between two showings
+constexpr double kPlainInterval = 10;
+constexpr int kWidthUnknown = 100;
+constexpr int kBarWidth = 16;
+
+double SteadySeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double Ratio(schedule::Examples part, schedule::Examples whole) {
+  return static_cast<double>(part.value()) / static_cast<double>(whole.value());
+}
+
+std::string Bar(double done) {
+  const int full = std::clamp(static_cast<int>(std::floor(done * kBarWidth)), 0, kBarWidth);
+  return fmt::format("[{:=<{}}{: <{}}]", "", full, "", kBarWidth - full);
+}
+
+// 99.96 % is not 100 %.
+std::string Percent(double done) { return fmt::format("{:3.0f}%", std::floor(100 * done)); }
+
+std::string RateText(double per_second) {
+  return fmt::format("{} images/s",
+                     per_second < 10 ? fmt::format("{:.1f}", per_second) : WithThousands(std::llround(per_second)));
+}
+
+std::string LossText(double loss) { return fmt::format("loss {:.4f}", loss); }
+
+std::string AccuracyText(double accuracy) { return fmt::format("test {:.2f}%", 100 * accuracy); }
+
+// A piece of the line; among those that do not fit the one with the highest `spare` goes first.
+struct Piece {
+  std::string text;
+  int spare;
+};
+
+}  // namespace
+
+std::string DurationText(double seconds) {
+  const int64_t s = std::llround(std::max(0.0, seconds));
+  if (s < 60) return fmt::format("{} s", s);
+  if (s < 3600) return fmt::format("{} min {:02} s", s / 60, s % 60);
+  if (s < 86'400) return fmt::format("{} h {:02} min", s / 3600, s / 60 % 60);
+  return fmt::format("{} d {} h", s / 86'400, s / 3600 % 24);
+}
+
+std::string ProgressLine(const ProgressView& view, int width) {
+  std::vector<Piece> pieces = {
+      {Percent(view.done), 0},
+      {Bar(view.done), 6},
+      {fmt::format("phase {}/{}", view.phase, view.phases), 5},
+      {fmt::format("epoch {:.2f}/{:.4g}", view.epoch, view.epochs), 2},
+      {fmt::format("{} examples", WithThousands(view.examples)), 10},
+      {fmt::format("update {}/{}", WithThousands(view.updates), WithThousands(view.total_updates)), 7},
+      {fmt::format("batch {}", WithThousands(view.global_batch)), 4},
+      {fmt::format("lr {:.4g}", view.learning_rate), 8},
+      {LossText(view.loss), 3},
+      {RateText(view.examples_per_second), 9},
+  };
+  if (view.seconds_left >= 0) pieces.push_back({DurationText(view.seconds_left) + " left", 1});
+  if (view.test_accuracy >= 0) pieces.push_back({AccuracyText(view.test_accuracy), 3});
+  while (true) {
+    std::string line;
+    for (const Piece& piece : pieces) line += (line.empty() ? "" : "  ") + piece.text;
+    if (static_cast<int>(line.size()) <= width) return line;
+    if (pieces.size() == 1) return line.substr(0, static_cast<size_t>(std::max(0, width)));
+    pieces.erase(std::max_element(pieces.begin(), pieces.end(),
+                                  [](const Piece& a, const Piece& b) { return a.spare < b.spare; }));
+  }
+}
+
+std::string PlainProgressLine(const ProgressView& view) {
+  std::string line = fmt::format(
+      "{}  phase {}/{}  epoch {:.2f}/{:.4g}  update {}/{}  batch {}  lr {:.4g}  {}  {}", Percent(view.done), view.phase,
+      view.phases, view.epoch, view.epochs, WithThousands(view.updates), WithThousands(view.total_updates),
+      WithThousands(view.global_batch), view.learning_rate, LossText(view.loss), RateText(view.examples_per_second));
+  if (view.seconds_left >= 0) line += fmt::format("  {} left", DurationText(view.seconds_left));
+  if (view.test_accuracy >= 0) line += "  " + AccuracyText(view.test_accuracy);
+  return line;
+}
+
+Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
+    : plan_(plan), fd_(fd), terminal_(isatty(fd) == 1), clock_(clock ? std::move(clock) : SteadySeconds) {
+  busy_since_ = clock_();
+  view_.phases = static_cast<int64_t>(plan.phases().size());
+  view_.epochs = Ratio(plan.total_examples(), plan.train_examples());
+  view_.total_updates = plan.total_updates().value();
+}
+
+void Progress::Header(const RunHeader& header) {
+  Write(fmt::format("training {} parameters on {} for {:.6g} epochs, {} updates\n", WithThousands(header.parameters),
+                    header.device, view_.epochs, WithThousands(view_.total_updates)));
+}
+
+void Progress::Update(const UpdateRecord& record) {
+  const schedule::Setting& setting = record.setting;
+  const schedule::Updates done = setting.update + schedule::Updates{1};
+  estimate_.Measured(setting.end - examples_, done - updates_, record.seconds - train_seconds_);
+  examples_ = setting.end;
+  updates_ = done;
+  train_seconds_ = record.seconds;
+
+  const bool phase_changed = static_cast<int64_t>(setting.phase) + 1 != view_.phase;
+  view_.done = Ratio(examples_, plan_.total_examples());
+  view_.phase = static_cast<int64_t>(setting.phase) + 1;
+  view_.epoch = record.epoch;
+  view_.examples = examples_.value();
+  view_.updates = updates_.value();
+  view_.global_batch = setting.global_batch.value();
+  view_.learning_rate = setting.learning_rate;
+  view_.loss = record.loss;
+  view_.examples_per_second = record.examples_per_second;
+  view_.seconds_left = SecondsLeft();
+  busy_since_ = clock_();
+  ShowLine(phase_changed && !terminal_);
+}
+
+void Progress::Evaluation(const EvaluationRecord& record) {
+  const double now = clock_();
+  evaluation_seconds_ += now - busy_since_;
+  busy_since_ = now;
+  view_.test_accuracy = record.accuracy;
+  view_.seconds_left = SecondsLeft();
+  ShowLine(true);
+}
+
+void Progress::Footer(const RunFooter& footer) {
+  if (line_open_) Write("\n");
+  line_open_ = false;
+  std::string line;
+  switch (footer.end) {
+    case RunEnd::kFinished:
+      line = "finished";
+      break;
+    case RunEnd::kInterrupted:
+      line = "interrupted";
+      break;
+    case RunEnd::kFailed:
+      line = "failed";
+      break;
+  }
+  if (!footer.reason.empty()) line += fmt::format(" ({})", footer.reason);
+  line += fmt::format(" after {} updates, {} examples, {}", WithThousands(footer.updates.value()),
+                      WithThousands(footer.examples.value()), DurationText(footer.total_seconds));
+  if (footer.final_evaluation.updates > schedule::Updates{0}) {
+    line += fmt::format(": test accuracy {:.2f}%, test loss {:.4f}", 100 * footer.final_evaluation.accuracy,
+                        footer.final_evaluation.loss);
+  }
+  Write(line + "\n");
+}
+
+double Progress::SecondsLeft() const {
+  if (estimate_.empty()) return -1;
+  const schedule::Examples examples = plan_.total_examples() - examples_;
+  const schedule::Updates updates = plan_.total_updates() - updates_;
+  // Evaluations come at equal distances in examples.
+  const double evaluations = evaluation_seconds_ * Ratio(examples, examples_);
+  return estimate_.SecondsFor(examples, updates) + evaluations;
+}
+
+void Progress::ShowLine(bool now) {
+  const double time = clock_();
+  if (!now && time - shown_at_ < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
+  shown_at_ = time;
+  if (terminal_) {
+    // Not in the last column, where some terminals wrap; then clear what is behind it.
+    Write(fmt::format("\r{}\x1b[K", ProgressLine(view_, Width() - 1)));
+    line_open_ = true;
+  } else {
+    Write(PlainProgressLine(view_) + "\n");
+  }
+}
+
+// A terminal that has gone away must not end a run: what cannot be shown is not shown.
+void Progress::Write(const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t written = write(fd_, text.data() + done, text.size() - done);
+    if (written <= 0) return;
+    done += static_cast<size_t>(written);
+  }
+}
+
+int Progress::Width() const {
+  winsize size{};
+  return ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kWidthUnknown;
+}
+
+}  // namespace crescendo::report

@@ -71,7 +71,7 @@ class Progress {
   schedule::Updates updates_;
   double train_seconds_ = 0;
   double evaluation_seconds_ = 0;  // of all evaluations so far
-  double update_shown_at_ = 0;     // on clock_, of the last update: where an evaluation began
+  double busy_since_ = 0;          // on clock_, of the last record: where an evaluation began
   double shown_at_ = -1e9;         // on clock_
   bool line_open_ = false;         // a terminal line stands without its newline
 };

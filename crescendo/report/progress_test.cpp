@@ -1,0 +1,195 @@
+#include "crescendo/report/progress.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "crescendo/base/file.h"
+#include "crescendo/report/plan_fixture.h"
+#include "crescendo/report/temporary_folder.h"
+
+namespace crescendo::report {
+namespace {
+
+using schedule::Examples;
+using schedule::MakePlan;
+using schedule::Plan;
+using schedule::Policy;
+using schedule::Updates;
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+ProgressView SomeView() {
+  return {.done = 0.2999,
+          .phase = 2,
+          .phases = 4,
+          .epoch = 61.5,
+          .epochs = 204.8,
+          .examples = 3'075'000,
+          .updates = 23'555,
+          .total_updates = 28'891,
+          .global_batch = 640,
+          .learning_rate = 0.1,
+          .loss = 0.25,
+          .examples_per_second = 1850.4,
+          .seconds_left = 3725,
+          .test_accuracy = 0.9135};
+}
+
+TEST(Progress, LineShowsEverythingWhereThereIsRoom) {
+  EXPECT_EQ(
+      ProgressLine(SomeView(), 200),
+      " 29%  [====            ]  phase 2/4  epoch 61.50/204.8  3,075,000 examples  update 23,555/28,891  batch 640  "
+      "lr 0.1  loss 0.2500  1,850 images/s  1 h 02 min left  test 91.35%");
+}
+
+TEST(Progress, LineFitsEveryWidthAndKeepsWhatMatters) {
+  for (int width = 5; width <= 200; ++width) {
+    const std::string line = ProgressLine(SomeView(), width);
+    EXPECT_LE(static_cast<int>(line.size()), width);
+    EXPECT_THAT(line, StartsWith(" 29%"));
+  }
+  EXPECT_EQ(ProgressLine(SomeView(), 2), " 2");
+  EXPECT_EQ(ProgressLine(SomeView(), 0), "");
+  EXPECT_EQ(ProgressLine(SomeView(), 80),
+            " 29%  epoch 61.50/204.8  batch 640  loss 0.2500  1 h 02 min left  test 91.35%");
+}
+
+TEST(Progress, DurationsReadAsPeopleSayThem) {
+  EXPECT_EQ(DurationText(0.4), "0 s");
+  EXPECT_EQ(DurationText(59.4), "59 s");
+  EXPECT_EQ(DurationText(59.6), "1 min 00 s");
+  EXPECT_EQ(DurationText(725), "12 min 05 s");
+  EXPECT_EQ(DurationText(12'000), "3 h 20 min");
+  EXPECT_EQ(DurationText(190'000), "2 d 4 h");
+}
+
+// Runs a plan on a machine of 1 ms per example and 50 ms per update, whose clock Progress reads.
+class SyntheticRun {
+ public:
+  SyntheticRun(const Plan& plan, int fd) : plan_(plan), progress_(plan, fd, [this] { return now_; }) {}
+
+  void To(Updates end) {
+    for (; update_ < end; update_ += Updates{1}) {
+      const schedule::Setting setting = plan_.At(update_);
+      const double seconds = 0.001 * static_cast<double>(setting.global_batch.value()) + 0.05;
+      now_ += seconds;
+      train_seconds_ += seconds;
+      UpdateRecord record;
+      record.setting = setting;
+      record.epoch = static_cast<double>(setting.end.value()) / 50'000;
+      record.seconds = train_seconds_;
+      progress_.Update(record);
+    }
+  }
+
+  void Evaluate(double accuracy) {
+    now_ += 5;
+    EvaluationRecord record;
+    record.accuracy = accuracy;
+    progress_.Evaluation(record);
+  }
+
+  void End() {
+    RunFooter footer;
+    footer.updates = update_;
+    footer.examples = Examples{1280};
+    footer.total_seconds = 12;
+    progress_.Footer(footer);
+  }
+
+ private:
+  const Plan& plan_;
+  double now_ = 1000;
+  double train_seconds_ = 0;
+  Updates update_;
+  Progress progress_;
+};
+
+std::vector<std::string> Lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST(Progress, InAFileIsALineEveryTenSecondsAndAtEvaluationsAndChangesOfPhase) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  SyntheticRun run(plan, fd);
+  run.To(Updates{100});  // of 0.178 s: the first at once, one after 57 updates
+  EXPECT_EQ(Lines(ReadFile(folder / "log")).size(), 2);
+  run.Evaluate(0.5);
+  auto lines = Lines(ReadFile(folder / "log"));
+  ASSERT_EQ(lines.size(), 3);
+  EXPECT_THAT(lines[0], Not(HasSubstr("test")));
+  EXPECT_THAT(lines[2], AllOf(StartsWith("  0%  phase 1/4"), HasSubstr("update 100/"), EndsWith("test 50.00%")));
+  EXPECT_THAT(ReadFile(folder / "log"), Not(HasSubstr("\r")));
+
+  run.To(Updates{23'438});  // all of phase 1
+  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), HasSubstr("phase 1/4"));
+  run.To(Updates{23'439});
+  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("batch 640")));
+  run.End();
+  EXPECT_EQ(Lines(ReadFile(folder / "log")).back(), "finished after 23,439 updates, 1,280 examples, 12 s");
+  close(fd);
+}
+
+TEST(Progress, TimeLeftStaysRightWhenTheBatchChanges) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  SyntheticRun run(plan, fd);
+  run.To(Updates{23'500});  // 62 updates into phase 2
+  // What is left: 10,240,000 - 3,000,064 - 62 * 640 examples and all other updates.
+  const double examples = 10'240'000 - 3'000'064 - 62 * 640;
+  const double updates = static_cast<double>(plan.total_updates().value() - 23'500);
+  const double seconds = 0.001 * examples + 0.05 * updates;
+  // The line was shown up to ten seconds before.
+  const std::string line = Lines(ReadFile(folder / "log")).back();
+  EXPECT_TRUE(line.find(DurationText(seconds) + " left") != std::string::npos ||
+              line.find(DurationText(seconds + 10) + " left") != std::string::npos)
+      << line << "\nexpected about " << DurationText(seconds);
+  close(fd);
+}
+
+// A real terminal: the line is rewritten in place, and not more than five times a second.
+TEST(Progress, OnATerminalIsOneLineOfItsWidth) {
+  const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0)
+    GTEST_SKIP() << "this system gives no terminal";
+  const int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+  ASSERT_GE(fd, 0);
+  winsize size{};
+  size.ws_col = 60;
+  ASSERT_EQ(ioctl(fd, TIOCSWINSZ, &size), 0);
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  SyntheticRun run(plan, fd);
+  run.To(Updates{10});  // 1.78 s on the clock
+  run.End();
+  std::string shown(4096, '\0');
+  shown.resize(static_cast<size_t>(std::max<ssize_t>(0, read(terminal, shown.data(), shown.size()))));
+  close(fd);
+  close(terminal);
+  const size_t end_of_line = shown.find("\r\n");  // the terminal turns \n into this
+  ASSERT_NE(end_of_line, std::string::npos);
+  const std::string rewritten = shown.substr(0, end_of_line);
+  EXPECT_EQ(std::count(rewritten.begin(), rewritten.end(), '\r'), 5);  // every second update: 0.356 s apart
+  std::istringstream parts(rewritten.substr(1));
+  for (std::string part; std::getline(parts, part, '\r');) {
+    EXPECT_LE(part.size(), 59 + 3) << part;  // and the sequence that clears what is behind it
+    EXPECT_THAT(part, AllOf(StartsWith("  0%"), EndsWith("\x1b[K")));
+  }
+  EXPECT_THAT(shown, EndsWith("finished after 10 updates, 1,280 examples, 12 s\r\n"));
+}
+
+}  // namespace
+}  // namespace crescendo::report
