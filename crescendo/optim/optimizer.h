@@ -52,26 +52,21 @@ class Optimizer {
   // no step: it does not decay and its state does not change.
   virtual void Step(const StepSetting& setting) = 0;
 
-  // Forgets the gradients: .grad becomes undefined. (Faster than zeros: the next backward pass hands over its first
-  // gradient as it is, where zeros would have to be written, and then added to.)
-  void ZeroGradients();
+  // Forgets the gradients: .grad becomes undefined. Faster than zeros: the next backward pass hands over its first
+  // gradient as it is, where zeros would have to be written and then added to.
+  virtual void ZeroGradients() = 0;
 
   // What MomentumBuffer says where the batch or the momentum changes: factor 0 empties the momentum buffer, any other
-  // multiplies it. The Adam family's first moment is a mean and not a sum, with the same steady state at any beta1; it
-  // can be emptied, together with its bias correction, but there is nothing in it to rescale, and other factors leave
-  // it.
+  // multiplies it. The Adam family's first moment is a mean and not a sum, with the same steady state at any beta1: it
+  // can be emptied, together with its bias correction, but there is nothing to rescale, and other factors leave it.
   virtual void ScaleMomentum(double factor) = 0;
 
   // All that a step remembers, named "<parameter>.<what>", and the counters. The tensors are the live ones: copy them
   // to save them, copy_ into them to restore.
-  virtual std::vector<StateTensor> State() = 0;
-
- protected:
-  explicit Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
-
-  std::vector<Parameter> parameters_;
+  virtual std::vector<StateTensor> State() const = 0;
 };
 
+// The rule that `options` names, with empty state, on the device and in the memory format of the parameters.
 std::unique_ptr<Optimizer> BuildOptimizer(const config::OptimizerOptions& options, std::vector<Parameter> parameters);
 
 }  // namespace crescendo::optim
