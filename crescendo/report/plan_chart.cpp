@@ -74,7 +74,8 @@ std::vector<Point> Curve(const Plan& plan, const std::function<double(const Sett
     const double begin = Epochs(plan, phase.begin_example);
     const double end = Epochs(plan, phase.end_example);
     const bool moves = phase.learning_rate != phase.learning_rate_end;
-    const int64_t last = phase.updates.value() - 1;
+    int64_t last = phase.updates.value() - 1;
+    if (last > 0 && plan.At(phase.begin_update + schedule::Updates{last}).global_batch < phase.global_batch) --last;
     const double share = (end - begin) / Epochs(plan, plan.total_examples());
     const int64_t samples = moves ? std::min(static_cast<int64_t>(std::ceil(kSamples * share)), last) : 0;
     for (int64_t i = 0; i <= samples; ++i) {
@@ -88,7 +89,10 @@ std::vector<Point> Curve(const Plan& plan, const std::function<double(const Sett
 }
 
 std::string NumberText(double value) {
-  return value >= 1000 ? WithThousands(std::llround(value)) : fmt::format("{:.3g}", value);
+  if (value >= 1000) return WithThousands(std::llround(value));
+  std::string text = fmt::format("{:.3g}", value);
+  if (const size_t zero = text.find("e-0"); zero != std::string::npos) text.erase(zero + 2, 1);
+  return text;
 }
 
 // A logarithmic axis, bottom to top of a panel.
@@ -185,11 +189,10 @@ std::string NoiseNote(const std::vector<NamedPlan>& plans) {
     const schedule::NoiseLaw other = named.plan.request().law;
     if (other.form != law.form || other.rule != law.rule) return "";
   }
-  std::string ratio = law.form == schedule::NoiseForm::kExact ? "(N/B − 1)" : "N/B";
-  if (law.rule != schedule::ScalingRule::kLinear) {
-    ratio = law.form == schedule::NoiseForm::kExact ? "√(N/B − 1)" : "√(N/B)";
-  }
-  return fmt::format("g = ε {} / (1 − m){}", ratio, SameNoise(plans) ? ", the same for all" : "");
+  const bool exact = law.form == schedule::NoiseForm::kExact;
+  std::string formula = exact ? "ε (N/B − 1) / (1 − m)" : "ε N / (B (1 − m))";
+  if (law.rule != schedule::ScalingRule::kLinear) formula = exact ? "ε √(N/B − 1) / (1 − m)" : "ε √(N/B) / (1 − m)";
+  return formula + (SameNoise(plans) ? ", the same for all" : "");
 }
 
 std::string Panel(double left, double width, std::string_view title, std::string_view note, double epochs,
@@ -215,12 +218,17 @@ std::string Panel(double left, double width, std::string_view title, std::string
   out += fmt::format("<text class=\"tick\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">epochs</text>\n",
                      left + width / 2, bottom + 39);
   for (size_t i = 0; i < curves.size(); ++i) {
+    // Corners that cannot be told from the one before are left out: a plan may have thousands of phases.
     std::string d;
-    std::string before;
+    double x_before = -kWidth;
+    double y_before = 0;
     for (const Point& point : curves[i]) {
-      std::string corner = fmt::format("{:.1f} {:.1f}", x(point.epoch), axis.Y(point.value));
-      if (corner != before) d += (d.empty() ? "M" : "L") + corner;
-      before = std::move(corner);
+      const double x_here = x(point.epoch);
+      const double y_here = axis.Y(point.value);
+      if (std::hypot(x_here - x_before, y_here - y_before) < 0.4 && &point != &curves[i].back()) continue;
+      d += fmt::format("{}{:.1f} {:.1f}", d.empty() ? "M" : "L", x_here, y_here);
+      x_before = x_here;
+      y_before = y_here;
     }
     out += fmt::format("<path class=\"line s{}\" d=\"{}\"/>\n", i % kStyles, d);
   }
@@ -264,7 +272,7 @@ std::string Style(size_t count) {
     dark += fmt::format("--c{}:{};", i, kDark[i]);
     // Each line is narrower than the one before, so that lines that lie on each other all show.
     const double width =
-        2 + 3.2 * static_cast<double>(count - 1 - i) / static_cast<double>(std::max<size_t>(1, count - 1));
+        2.4 + 2.6 * static_cast<double>(count - 1 - i) / static_cast<double>(std::max<size_t>(1, count - 1));
     lines +=
         fmt::format(".s{0}{{stroke:var(--c{0});stroke-dasharray:{1};stroke-width:{2:.1f}}}.f{0}{{fill:var(--c{0})}}\n",
                     i, kDashes[i], width);
