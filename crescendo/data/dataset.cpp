@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "crescendo/base/error.h"
 #include "crescendo/data/csv.h"
+#include "crescendo/data/image_files.h"
 #include "crescendo/data/synthetic.h"
 
 namespace crescendo::data {
@@ -58,13 +60,23 @@ int64_t ExamplesToUse(int64_t wanted, int64_t available, const char* key, const 
   return wanted == 0 ? available : wanted;
 }
 
+void RequireFetched(const std::filesystem::path& path, const config::DataOptions& options) {
+  if (std::filesystem::exists(path)) return;
+  throw UserError(
+      fmt::format("there is no {}; `crescendo fetch {} --to {}` gets the data set, or say where it is: data.folder",
+                  path.string(), NameOf(options.name), options.folder));
+}
+
 DatasetPair LoadDatasets(const config::DataOptions& options, uint64_t seed) {
   DatasetPair data;
   switch (options.name) {
     case DatasetName::kCifar10:
     case DatasetName::kCifar100:
+      data = LoadCifar(options);
+      break;
     case DatasetName::kMnist:
     case DatasetName::kFashionMnist:
+      data = LoadIdx(options);
       break;
     case DatasetName::kCsv:
       return LoadTable(options);
