@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kTerminalInterval = 0.2;  // seconds between two showings
 constexpr double kPlainInterval = 10;
+constexpr int64_t kMostPhasesAnnounced = 40;  // a smooth schedule may have thousands
 constexpr int kWidthUnknown = 100;
 constexpr int kBarWidth = 16;
 
@@ -127,7 +128,7 @@ void Progress::Update(const UpdateRecord& record) {
   view_.examples_per_second = record.examples_per_second;
   view_.seconds_left = SecondsLeft();
   busy_since_ = clock_();
-  ShowLine(phase_changed && !terminal_);
+  ShowLine(phase_changed && !terminal_ && view_.phases <= kMostPhasesAnnounced);
 }
 
 void Progress::Evaluation(const EvaluationRecord& record) {

@@ -1,7 +1,8 @@
 // What a person sees while a run goes on, on stderr.
 //
 // On a terminal: one line, rewritten in place at most five times a second and fitted to the terminal's width. Elsewhere
-// (a file, a pipe): a plain line at each evaluation, at each change of phase, and about every ten seconds.
+// (a file, a pipe): a plain line at each evaluation, at each change of phase (of at most 40), and about every ten
+// seconds.
 #pragma once
 
 #include <unistd.h>

@@ -143,6 +143,17 @@ TEST(Progress, InAFileIsALineEveryTenSecondsAndAtEvaluationsAndChangesOfPhase) {
   close(fd);
 }
 
+TEST(Progress, InAFileDoesNotAnnounceThousandsOfPhases) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(CosineRequest());
+  ASSERT_GT(plan.phases().size(), 1000);
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  SyntheticRun run(plan, fd);
+  run.To(plan.total_updates());  // 10,000 s of examples and 1,960 s of updates: a line every ten seconds
+  EXPECT_LE(Lines(ReadFile(folder / "log")).size(), 1200);
+  close(fd);
+}
+
 TEST(Progress, TimeLeftStaysRightWhenTheBatchChanges) {
   const TemporaryFolder folder;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));

@@ -2,6 +2,7 @@
 // trainer fills them; observers write them (run_log.h, event_log.h) or show them (progress.h). Nothing steers a run.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "crescendo/schedule/plan.h"
