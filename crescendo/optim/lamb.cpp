@@ -30,7 +30,7 @@ void Lamb::StepAge(const Group& group, const Age& age, const StepSetting& settin
 
   if (!group.spared) {
     at::_foreach_add_(directions, group.weights, WeightDecayOf(group));
-    at::_foreach_mul_(directions, TrustRatios(Norms(group.weights), Norms(directions)));
+    at::_foreach_mul_(directions, TrustRatios(1, Norms(group.weights), Norms(directions)));
   }
   at::_foreach_add_(group.weights, directions, -setting.learning_rate);
 }

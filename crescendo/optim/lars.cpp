@@ -21,7 +21,7 @@ void Lars::StepGroup(const Group& group, const StepSetting& setting) {
   const double weight_decay = WeightDecayOf(group);
   const at::Tensor weight_norms = Norms(group.weights);
   const std::vector<at::Tensor> layer_rates =
-      TrustRatios(weight_norms * options_.trust_coefficient, Norms(group.gradients) + weight_norms * weight_decay);
+      TrustRatios(options_.trust_coefficient, weight_norms, Norms(group.gradients) + weight_norms * weight_decay);
   const std::vector<at::Tensor> directions = at::_foreach_add(group.gradients, group.weights, weight_decay);
   at::_foreach_mul_(directions, layer_rates);
   MomentumStep(group.weights, directions, buffers, /*coupled_decay=*/0, setting, /*nesterov=*/false);

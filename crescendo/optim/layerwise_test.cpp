@@ -55,6 +55,14 @@ TEST(Lars, WeightsThatAreAllZeroCanLeaveZero) {
   EXPECT_THAT(subject.parameters[1], AreNear(Numbers{1.2, 1.6}));
 }
 
+TEST(Lars, ATrustCoefficientOfZeroIsARateOfZero) {
+  OptimizerOptions options = LarsOptions();
+  options.trust_coefficient = 0;
+  Subject subject(options, {Doubles({3, 4})});
+  subject.Step({.learning_rate = 1, .momentum = 0.5}, {Doubles({-1.2, -1.6})});
+  EXPECT_THAT(subject.parameters[0], AreNear(Numbers{3, 4}));
+}
+
 TEST(Layerwise, WeightsWithNeitherGradientNorDecayStay) {
   for (const OptimizerName name : {OptimizerName::kLars, OptimizerName::kLamb}) {
     Subject subject(Named(name), {Doubles({3, 4})});

@@ -9,9 +9,9 @@ namespace crescendo::optim {
 
 at::Tensor Norms(const std::vector<at::Tensor>& tensors) { return at::stack(at::_foreach_norm(tensors)); }
 
-std::vector<at::Tensor> TrustRatios(const at::Tensor& numerators, const at::Tensor& denominators) {
+std::vector<at::Tensor> TrustRatios(double coefficient, const at::Tensor& numerators, const at::Tensor& denominators) {
   const at::Tensor is_defined = numerators.gt(0).logical_and(denominators.gt(0));
-  return at::where(is_defined, numerators / denominators, 1).unbind();
+  return at::where(is_defined, coefficient * numerators / denominators, 1).unbind();
 }
 
 }  // namespace crescendo::optim

@@ -10,8 +10,8 @@ namespace crescendo::optim {
 // The Euclidean norm of each tensor, in one: [tensors].
 at::Tensor Norms(const std::vector<at::Tensor>& tensors);
 
-// numerators / denominators, each [n], as n tensors without dimensions. Where either is 0, the ratio is 1: weights that
-// are all zero would otherwise stay so for ever.
-std::vector<at::Tensor> TrustRatios(const at::Tensor& numerators, const at::Tensor& denominators);
+// coefficient * numerators / denominators, each [n], as n tensors without dimensions. Where either norm is 0, the ratio
+// is 1: weights that are all zero would otherwise stay so for ever.
+std::vector<at::Tensor> TrustRatios(double coefficient, const at::Tensor& numerators, const at::Tensor& denominators);
 
 }  // namespace crescendo::optim
