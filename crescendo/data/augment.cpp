@@ -7,7 +7,8 @@
 
 // Compiled twice, for any x86-64 and for AVX2, chosen when the program starts. Without fused multiply-add both give the
 // same bits.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+// (ThreadSanitizer crashes in such functions before main.)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define CRESCENDO_WITH_AVX2 __attribute__((target_clones("avx2", "default")))
 #else
 #define CRESCENDO_WITH_AVX2
