@@ -41,5 +41,6 @@ function(crescendo_test NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${NAME} ${ARG_SOURCES})
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPENDS} GTest::gtest GTest::gmock_main crescendo_flags)
+  target_compile_options(${NAME} PRIVATE $<$<CONFIG:Release>:-O1>)  # a third faster to compile; what is tested is optimized
   add_test(NAME ${NAME} COMMAND ${NAME} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 endfunction()
