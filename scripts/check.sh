@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What a change must pass besides the tests: layering, shell scripts, formatting, clang-tidy.
-#   scripts/check.sh             everything; clang-tidy takes about N seconds a file that includes LibTorch
+#   scripts/check.sh             everything; clang-tidy takes half a minute a file that includes LibTorch
 #   scripts/check.sh FOLDER...   clang-tidy only over these, as in: scripts/check.sh crescendo/schedule
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,9 +14,8 @@ stage "shellcheck"
 git ls-files -z -- '*.sh' .ci/run | xargs -0 shellcheck -x
 
 stage "clang-format"
-unformatted=$(git ls-files -z -- '*.h' '*.cpp' '*.cu' '*.cuh' | xargs -0 clang-format-14 --dry-run -Werror 2>&1 |
-  sed -n 's/:[0-9]*:[0-9]*: error: .*//p' | sort -u)
-[[ -z $unformatted ]] || fail "to be formatted: clang-format-14 -i ${unformatted//$'\n'/ }"
+mapfile -t sources < <(git ls-files -- '*.h' '*.cpp' '*.cu' '*.cuh')
+unformatted=$(clang-format-14 --dry-run -Werror "${sources[@]}" 2>&1 | sed -n 's/:[0-9]*:[0-9]*: error: .*//p' | sort -u) || fail "to be formatted: clang-format-14 -i ${unformatted//$'\n'/ }"
 
 stage "clang-tidy: ${*:-every source} (warnings are errors)"
 torch=$(scripts/fetch_libtorch.sh)
