@@ -1,0 +1,34 @@
+// run.precision as a guard around a forward pass:
+//
+//   {
+//     const Autocast autocast(device, options.run.precision);
+//     loss = SummedCrossEntropy(model->Forward(inputs, ghosts), labels);
+//   }
+//   loss.backward();  // outside: each operator goes back in the type it went forward in
+//
+// With bf16, products and convolutions take bfloat16 and everything that needs more range or precision stays in fp32
+// (LibTorch's lists). Weights stay fp32; their bfloat16 copies live until the guard ends. With fp32 it does nothing. A
+// guard holds for its own thread.
+#pragma once
+
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include "crescendo/config/choices.h"
+
+namespace crescendo::device {
+
+class Autocast {
+ public:
+  Autocast(c10::Device device, config::Precision precision);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool was_enabled_;
+  c10::ScalarType previous_type_;
+};
+
+}  // namespace crescendo::device

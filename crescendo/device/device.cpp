@@ -1,0 +1,71 @@
+#include "crescendo/device/device.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#ifdef CRESCENDO_CUDA
+#include <c10/cuda/CUDAFunctions.h>
+#endif
+
+#include "crescendo/base/error.h"
+#include "crescendo/device/machine.h"
+
+namespace crescendo::device {
+namespace {
+
+// Why no GPU can be used; "" where one can.
+std::string WhyNoGpu() {
+#ifdef CRESCENDO_CUDA
+  int count = 0;
+  const cudaError_t status = c10::cuda::GetDeviceCount(&count);
+  if (status == cudaSuccess && count > 0) return "";
+  (void)cudaGetLastError();  // or the next call would report it again
+  return fmt::format("no GPU found ({})", status == cudaSuccess ? "CUDA sees none" : cudaGetErrorString(status));
+#else
+  return "this crescendo was built without GPU support";
+#endif
+}
+
+std::string DescribeGpu(c10::Device device) {
+#ifdef CRESCENDO_CUDA
+  cudaDeviceProp properties{};
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index()));
+  return fmt::format("{} ({}, {:.0f} GiB)", device.str(), properties.name,
+                     static_cast<double>(properties.totalGlobalMem) / 0x1p30);
+#else
+  return device.str();
+#endif
+}
+
+}  // namespace
+
+c10::Device ChooseDevice(config::DeviceName name) {
+  if (name == config::DeviceName::kCpu) return c10::Device(c10::kCPU);
+  const std::string why_not = WhyNoGpu();
+  if (why_not.empty()) return c10::Device(c10::kCUDA, 0);
+  if (name == config::DeviceName::kAuto) return c10::Device(c10::kCPU);
+  throw UserError(fmt::format(
+      "run.device = cuda, but {}; run.device = auto or cpu trains on the CPU ({}){}", why_not, ProcessorName(),
+      why_not.starts_with("no GPU") ? "" : ", `cmake --preset cuda` builds one that uses a GPU"));
+}
+
+void SetThreads(std::optional<int64_t> threads) {
+  at::set_num_threads(static_cast<int>(threads.value_or(UsableCores())));
+}
+
+int64_t Threads() { return at::get_num_threads(); }
+
+std::string DescribeDevice(c10::Device device) {
+  if (!device.is_cpu()) return DescribeGpu(device);
+  const std::string why_no_gpu = WhyNoGpu();
+  return fmt::format("cpu ({}, {} {}{})", ProcessorName(), Threads(), Threads() == 1 ? "thread" : "threads",
+                     why_no_gpu.empty() ? "" : "; " + why_no_gpu);
+}
+
+std::string DescribeMachine() {
+  const int64_t cores = UsableCores();
+  return fmt::format("{}, {} {}, {:.1f} GiB", ProcessorName(), cores, cores == 1 ? "core" : "cores",
+                     static_cast<double>(UsableMemoryBytes()) / 0x1p30);
+}
+
+}  // namespace crescendo::device

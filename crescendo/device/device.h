@@ -1,0 +1,33 @@
+// Where tensors are and what computes on them.
+//
+//   const at::Device device = ChooseDevice(options.run.device);
+//   SetThreads(options.run.threads);
+//   model->To(device);
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "crescendo/config/choices.h"
+
+namespace crescendo::device {
+
+// auto: the first GPU, else the CPU. cuda where there is no GPU, or where this program cannot use one, is a UserError
+// that says which.
+c10::Device ChooseDevice(config::DeviceName name);
+
+// How many threads the operators compute with on the CPU. nullopt: one per core this process may use. Call it before
+// the first operator, on the thread that trains: OpenMP keeps the number per thread.
+void SetThreads(std::optional<int64_t> threads);
+int64_t Threads();
+
+// One line for the record of a run: "cpu (AMD EPYC, 2 threads; no GPU found)", "cuda:0 (NVIDIA H200, 140 GiB)".
+std::string DescribeDevice(c10::Device device);
+
+// One line: "AMD EPYC, 2 cores, 15.6 GiB". What this process may use of the machine (machine.h).
+std::string DescribeMachine();
+
+}  // namespace crescendo::device

@@ -1,0 +1,57 @@
+// A network: named parameters, running statistics, and two ways to run it.
+//
+//   std::unique_ptr<Model> model = BuildModel(options.model, {3, 32, 32}, 10, seed);  // registry.h
+//   at::Tensor logits = model->Forward(images, ghosts);                              // [n, classes], training
+//   at::Tensor logits = model->Evaluate(images);                                     // [n, classes], running
+//   statistics
+//
+// Training is told which examples share batch-norm statistics (schedule/split.h); evaluation knows no ghosts. There is
+// no mode to switch, so neither can be forgotten. Parameters are fp32; under autocast the operators multiply in
+// bfloat16.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "crescendo/schedule/split.h"
+
+namespace crescendo::nn {
+
+struct NamedTensor {
+  std::string name;  // as PyTorch names it: "blocks.0.conv1.weight"
+  at::Tensor value;
+};
+
+class Model {
+ public:
+  Model() = default;
+  virtual ~Model() = default;
+  Model(const Model&) = delete;  // the layers hold the same tensors as the lists
+  Model& operator=(const Model&) = delete;
+
+  // inputs: [n, C, H, W] or [n, F]; the ghosts' sizes add up to n. Running statistics advance once per ghost.
+  at::Tensor Forward(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) { return Run(inputs, &ghosts); }
+  at::Tensor Evaluate(const at::Tensor& inputs) { return Run(inputs, nullptr); }
+
+  const std::vector<NamedTensor>& parameters() const { return parameters_; }  // require gradients
+  const std::vector<NamedTensor>& buffers() const { return buffers_; }        // running statistics
+  int64_t parameter_count() const;
+  void To(at::Device device);
+
+  // For layers, while a model is built.
+  at::Tensor AddParameter(const std::string& name, at::Tensor initial);
+  at::Tensor AddBuffer(const std::string& name, at::Tensor initial);
+
+ protected:
+  // ghosts: nullptr in evaluation.
+  virtual at::Tensor Run(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) = 0;
+
+ private:
+  std::vector<NamedTensor> parameters_;
+  std::vector<NamedTensor> buffers_;
+};
+
+}  // namespace crescendo::nn
