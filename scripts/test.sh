@@ -22,7 +22,7 @@ skips=$(awk '
   reading && NF { reason = reason (reason ? " " : "") $0 }
 ' "$build/Testing/Temporary/LastTest.log")
 if [[ -n $skips ]]; then
-  printf '\n%s tests skipped:\n%s\n' "$(wc -l <<< "$skips")" "$skips"
+  printf '%s tests skipped:\n%s\n\n' "$(wc -l <<< "$skips")" "$skips"
 fi
 if ! sed -n '/% tests passed/,$p' "$log" | grep .; then
   fail "no tests were run"
