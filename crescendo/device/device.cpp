@@ -13,6 +13,12 @@
 namespace crescendo::device {
 namespace {
 
+#ifdef CRESCENDO_CUDA
+constexpr bool kBuiltForGpus = true;
+#else
+constexpr bool kBuiltForGpus = false;
+#endif
+
 // Why no GPU can be used; "" where one can.
 std::string WhyNoGpu() {
 #ifdef CRESCENDO_CUDA
@@ -22,7 +28,7 @@ std::string WhyNoGpu() {
   (void)cudaGetLastError();  // or the next call would report it again
   return fmt::format("no GPU found ({})", status == cudaSuccess ? "CUDA sees none" : cudaGetErrorString(status));
 #else
-  return "this crescendo was built without GPU support";
+  return "built without GPU support";
 #endif
 }
 
@@ -44,9 +50,9 @@ c10::Device ChooseDevice(config::DeviceName name) {
   const std::string why_not = WhyNoGpu();
   if (why_not.empty()) return c10::Device(c10::kCUDA, 0);
   if (name == config::DeviceName::kAuto) return c10::Device(c10::kCPU);
-  throw UserError(fmt::format(
-      "run.device = cuda, but {}; run.device = auto or cpu trains on the CPU ({}){}", why_not, ProcessorName(),
-      why_not.starts_with("no GPU") ? "" : ", `cmake --preset cuda` builds one that uses a GPU"));
+  throw UserError(fmt::format("run.device = cuda cannot be used: {}; run.device = auto or cpu trains on the CPU ({}){}",
+                              why_not, ProcessorName(),
+                              kBuiltForGpus ? "" : ", `cmake --preset cuda` builds a crescendo that uses a GPU"));
 }
 
 void SetThreads(std::optional<int64_t> threads) {

@@ -26,7 +26,7 @@ struct SafetensorsFile {
 };
 
 // Replaces `path` in one step (base/file.h). Tensors of any device and memory layout, of types F64 F32 F16 BF16 I64 I32
-// U8 BOOL.
+// U8 BOOL, with different names. In the file those of larger types come first, so that all are aligned.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                       const Metadata& metadata);
 
