@@ -28,7 +28,8 @@ tidy() {  # tidy GREP_FLAGS ARGUMENT...: over the sources whose names `grep GREP
   run-clang-tidy-14 -quiet -p build/release -j "${JOBS:-$(nproc)}" "${@:2}" "${sources[@]}" \
     2> >(sed '/warnings\? generated/d' >&2) | sed '/^clang-tidy-14 /d'
 }
-folders=("${@:-crescendo}")
+folders=("$@")
+[[ $# -gt 0 ]] || folders=(crescendo tests)
 tidy -v
 tidy -e '-checks=-clang-analyzer-*'  # the macros of GoogleTest take it four times as long as all other checks
 stage "all checks passed"
