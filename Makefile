@@ -6,7 +6,7 @@ help:    ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 demo:    ## install what is missing, build, and show the paper's point on a small example
-	@scripts/build.sh $(PRESET) crescendo && scripts/demo.sh build/$(PRESET)/crescendo
+	@scripts/build.sh $(PRESET) crescendo && scripts/demo.sh build/$(PRESET)/bin/crescendo
 build:   ## build everything; PRESET=debug|asan|cuda for another kind (CMakePresets.json)
 	@scripts/build.sh $(PRESET)
 test:    ## build everything and run all tests

@@ -1,5 +1,5 @@
-// The commands of the program. Each adds itself to the command line and, when chosen, does its work inside `app.parse`, leaving its exit
-// code in `exit_code`. The user's mistakes are thrown as UserError for main to print.
+// The commands of the program. Each adds itself to the command line and, when chosen, does its work inside `app.parse`,
+// leaving its exit code in `exit_code`. The user's mistakes are thrown as UserError for main to print.
 #pragma once
 
 #include <string>

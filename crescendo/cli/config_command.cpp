@@ -2,8 +2,8 @@
 #include <iostream>
 #include <memory>
 
-#include "crescendo/cli/commands.h"
 #include "crescendo/cli/arguments.h"
+#include "crescendo/cli/commands.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 

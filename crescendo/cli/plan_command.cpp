@@ -51,8 +51,8 @@ void PrintPhases(const std::vector<Named>& plans, report::Format format) {
     switch (format) {
       case report::Format::kTable:
         if (&named != &plans.front()) std::cout << '\n';
-        std::cout << report::PlanTable(named.plan, {.config = named.file,
-                                                    .train_set = std::string(NameOf(named.options.data.name))});
+        std::cout << report::PlanTable(
+            named.plan, {.config = named.file, .train_set = std::string(NameOf(named.options.data.name))});
         break;
       case report::Format::kJson:
         std::cout << report::PlanJson(named.plan);

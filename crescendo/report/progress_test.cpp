@@ -10,7 +10,7 @@
 
 #include "crescendo/base/file.h"
 #include "crescendo/report/plan_fixture.h"
-#include "crescendo/report/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::report {
 namespace {
@@ -20,6 +20,7 @@ using schedule::MakePlan;
 using schedule::Plan;
 using schedule::Policy;
 using schedule::Updates;
+using support::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;

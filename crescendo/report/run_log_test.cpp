@@ -10,13 +10,14 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
-#include "crescendo/report/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::report {
 namespace {
 
 using schedule::Examples;
 using schedule::Updates;
+using support::TemporaryFolder;
 using ::testing::HasSubstr;
 
 std::vector<nlohmann::json> Lines(const std::filesystem::path& path) {

@@ -4,11 +4,12 @@
 #include "crescendo/device/cpu_allocator.h"
 #include "crescendo/device/device.h"
 #include "crescendo/nn/registry.h"
+#include "crescendo/schedule/planner.h"
 
 namespace crescendo::train {
 
 schedule::Plan BuildPlan(const config::Options& options) {
-  return schedule::MakePlan(config::ToPlanRequest(options, data::CountTrainExamples(options.data)));
+  return schedule::MakePlan(config::MakePlanRequest(options, data::CountTrainExamples(options.data)));
 }
 
 Parts Build(const config::Options& options) {
@@ -18,8 +19,7 @@ Parts Build(const config::Options& options) {
   const auto seed = static_cast<uint64_t>(options.run.seed);
   schedule::Plan plan = BuildPlan(options);
   data::DatasetPair data = data::LoadDatasets(options.data, seed);
-  std::unique_ptr<nn::Model> model =
-      nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
+  std::unique_ptr<nn::Model> model = nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
   model->To(device);
   std::vector<optim::Parameter> parameters;
   for (const nn::NamedTensor& parameter : model->parameters()) parameters.push_back({parameter.name, parameter.value});

@@ -13,8 +13,8 @@ struct Evaluation {
   int64_t examples = 0;
 };
 
-// Uses the running statistics of batch norm; ghost batches play no part. Examples are taken in chunks of a fixed size, so the same
-// weights give the same numbers wherever this is called from.
+// Uses the running statistics of batch norm; ghost batches play no part. Examples are taken in chunks of a fixed size,
+// so the same weights give the same numbers wherever this is called from.
 Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision);
 
 }  // namespace crescendo::train

@@ -19,8 +19,8 @@ namespace {
 
 using schedule::Examples;
 
-// Seconds per example of a forward and backward pass over `size` examples, the better of two after a first that warms up. Nothing
-// where they do not fit into memory.
+// Seconds per example of a forward and backward pass over `size` examples, the better of two after a first that warms
+// up. Nothing where they do not fit into memory.
 std::optional<double> SecondsPerExample(Parts& parts, Examples size) {
   const schedule::GhostSizes ghosts = schedule::SplitIntoGhosts(size, Examples{parts.options.model.ghost_batch});
   const int64_t count = std::min(size.value(), parts.data.train.labels.size(0));
@@ -63,8 +63,9 @@ Examples ChooseMicroBatch(Parts& parts) {
   Examples chosen = std::min(Examples{parts.options.model.ghost_batch}, largest);
   std::optional<double> fastest = SecondsPerExample(parts, chosen);
   if (!fastest) {
-    throw RunError(fmt::format("one ghost batch of {} examples does not fit into memory; a smaller model.ghost_batch does",
-                               parts.options.model.ghost_batch));
+    throw RunError(
+        fmt::format("one ghost batch of {} examples does not fit into memory; a smaller model.ghost_batch does",
+                    parts.options.model.ghost_batch));
   }
   for (Examples size = chosen * 2; size <= largest; size = size * 2) {
     const std::optional<double> seconds = SecondsPerExample(parts, size);

@@ -16,8 +16,8 @@ namespace crescendo::train {
 
 class RunFolder {
  public:
-  // Makes `path` ready for a new run. UserError where it holds a run already, unless `force`, which removes that run's files and
-  // nothing else.
+  // Makes `path` ready for a new run. UserError where it holds a run already, unless `force`, which removes that run's
+  // files and nothing else.
   static RunFolder Create(const std::filesystem::path& path, bool force);
 
   // The first of runs/NAME-001, runs/NAME-002, ... that does not exist.

@@ -12,12 +12,13 @@
 
 namespace crescendo::train {
 
-// Trains what `options` say into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records. `stop` becomes
-// non-zero when the run is to end with what it has.
+// Trains what `options` say into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records.
+// `stop` becomes non-zero when the run is to end with what it has.
 report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop);
 
-// Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained with; `overrides`
+// Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
+// with; `overrides`
 // ("key=value") for what differs here, as data.folder.
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 

@@ -72,7 +72,8 @@ bool Trainer::Step(const Setting& setting) {
   if (!std::isfinite(loss)) {
     end_ = report::RunEnd::kFailed;
     reason_ = fmt::format(
-        "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}); the last good loss was {:.6g}, at "
+        "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}); the last good loss "
+        "was {:.6g}, at "
         "update {}; the weights are those before the update",
         loss, setting.update.value(), setting.begin.value(), setting.phase + 1, parts_.plan.phases().size(),
         setting.global_batch.value(), setting.learning_rate, loss_, updates_.value() - 1);
@@ -97,7 +98,7 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
     const device::Autocast autocast(parts_.device, parts_.options.run.precision);
     loss = nn::SummedCrossEntropy(parts_.model->Forward(inputs, part.ghosts), labels);
   }
-  (loss / static_cast<double>(global_batch.value())).backward();
+  loss.div(static_cast<double>(global_batch.value())).backward();
   return loss.detach();
 }
 
@@ -148,8 +149,7 @@ void Trainer::Record(const Setting& setting) {
 }
 
 void Trainer::EvaluateNow() {
-  const Evaluation result =
-      Evaluate(*parts_.model, parts_.data.test, parts_.device, parts_.options.run.precision);
+  const Evaluation result = Evaluate(*parts_.model, parts_.data.test, parts_.device, parts_.options.run.precision);
   evaluation_.updates = updates_;
   evaluation_.examples = examples_;
   evaluation_.epoch =

@@ -6,9 +6,10 @@
 //   SaveWeights(...);                               // before anything else can go wrong
 //   report::RunFooter footer = trainer.Close();     // last evaluation, footer
 //
-// The clock is examples seen; the plan gives every update's batch, learning rate and momentum as a function of it. An update's loss is
-// the sum over its micro-batches, divided once by the global batch (no mean of means); its ghost batches are cut by position in the
-// global batch. So micro-batches, loader threads and prefetching change neither the order of the examples nor the statistics.
+// The clock is examples seen; the plan gives every update's batch, learning rate and momentum as a function of it. An
+// update's loss is the sum over its micro-batches, divided once by the global batch (no mean of means); its ghost
+// batches are cut by position in the global batch. So micro-batches, loader threads and prefetching change neither the
+// order of the examples nor the statistics.
 #pragma once
 
 #include <atomic>
@@ -23,12 +24,12 @@ namespace crescendo::train {
 
 class Trainer {
  public:
-  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once true, the run ends with what it has; an update
-  // that was not finished leaves no trace in the weights.
+  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once true, the run ends with what it
+  // has; an update that was not finished leaves no trace in the weights.
   Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop);
 
-  // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches the weights.
-  // None of these throws; RunError where the machine fails (a full disk under the log).
+  // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches
+  // the weights. None of these throws; RunError where the machine fails (a full disk under the log).
   report::RunEnd Train();
 
   // Evaluates what a finished run has learned, if that was not just done, and tells the observers how the run ended.
@@ -49,10 +50,10 @@ class Trainer {
   const std::atomic<int>& stop_;
 
   data::Loader loader_;
-  schedule::Plan::Cursor ahead_;                     // the update whose examples are requested next
-  std::vector<schedule::MicroBatch> ahead_parts_;    // its micro-batches
-  size_t ahead_next_ = 0;                            // of them, the first that is not requested yet
-  size_t requested_ = 0;                             // micro-batches requested and not taken
+  schedule::Plan::Cursor ahead_;                   // the update whose examples are requested next
+  std::vector<schedule::MicroBatch> ahead_parts_;  // its micro-batches
+  size_t ahead_next_ = 0;                          // of them, the first that is not requested yet
+  size_t requested_ = 0;                           // micro-batches requested and not taken
 
   // Where the run stands.
   report::RunEnd end_ = report::RunEnd::kFinished;

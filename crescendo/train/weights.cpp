@@ -63,7 +63,8 @@ void LoadWeights(const std::filesystem::path& path, nn::Model& model) {
   for (const nn::NamedTensor& target : TensorsOf(model)) {
     const auto found = stored.find(target.name);
     if (found == stored.end()) {
-      throw UserError(fmt::format("{} has no tensor \"{}\", which the model of its config needs", path.string(), target.name));
+      throw UserError(
+          fmt::format("{} has no tensor \"{}\", which the model of its config needs", path.string(), target.name));
     }
     if (found->second.sizes() != target.value.sizes()) {
       throw UserError(fmt::format("{}: tensor \"{}\" has shape [{}], the model needs [{}]", path.string(), target.name,
@@ -73,8 +74,8 @@ void LoadWeights(const std::filesystem::path& path, nn::Model& model) {
     stored.erase(found);
   }
   if (!stored.empty()) {
-    throw UserError(fmt::format("{} has a tensor \"{}\" for which the model has no place", path.string(),
-                                stored.begin()->first));
+    throw UserError(
+        fmt::format("{} has a tensor \"{}\" for which the model has no place", path.string(), stored.begin()->first));
   }
 }
 

@@ -1,5 +1,5 @@
-// The weights of a run as a safetensors file: parameters and running statistics by name, and in the metadata the resolved config, so
-// that the file alone is enough to rebuild the network and evaluate it.
+// The weights of a run as a safetensors file: parameters and running statistics by name, and in the metadata the
+// resolved config, so that the file alone is enough to rebuild the network and evaluate it.
 #pragma once
 
 #include <filesystem>
@@ -15,7 +15,8 @@ namespace crescendo::train {
 void SaveWeights(const std::filesystem::path& path, const nn::Model& model, const config::Options& options,
                  report::RunEnd end);
 
-// The options the weights were trained with, with `overrides` ("key=value"). UserError where the file is not one of ours.
+// The options the weights were trained with, with `overrides` ("key=value"). UserError where the file is not one of
+// ours.
 config::Options ReadOptions(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
 // UserError, naming the tensor, where names or shapes are not those of the model.

@@ -1,13 +1,14 @@
-// For tests: a folder that goes away with its object.
+// A folder for one test, removed with everything in it at its end.
 #pragma once
 
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 
-namespace crescendo::report {
+namespace crescendo::support {
 
 class TemporaryFolder {
  public:
@@ -26,8 +27,15 @@ class TemporaryFolder {
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
+  // Makes a file with this content, and the folders above it; returns its path.
+  std::string Write(const std::string& name, const std::string& content) const {
+    std::filesystem::create_directories((path_ / name).parent_path());
+    std::ofstream(path_ / name, std::ios::binary) << content;
+    return (path_ / name).string();
+  }
+
  private:
   std::filesystem::path path_;
 };
 
-}  // namespace crescendo::report
+}  // namespace crescendo::support

@@ -1,0 +1,66 @@
+// A run small enough to repeat many times in a test.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "crescendo/train/observer.h"
+
+namespace crescendo::support {
+
+// Remembers all it sees.
+struct Memory : train::Observer {
+  void OnUpdate(const report::UpdateRecord& record) override { updates.push_back(record); }
+  void OnEvaluation(const report::EvaluationRecord& record) override { evaluations.push_back(record); }
+  void OnFooter(const report::RunFooter& record) override { footers.push_back(record); }
+  std::vector<report::UpdateRecord> updates;
+  std::vector<report::EvaluationRecord> evaluations;
+  std::vector<report::RunFooter> footers;
+};
+
+struct RunResult {
+  Memory memory;
+  std::vector<at::Tensor> tensors;  // parameters, then running statistics
+};
+
+// A tiny wide ResNet on synthetic images whose batch grows 8, 16, 32 with ghosts of 4.
+inline constexpr const char* kSmallConfig = R"(
+[data]
+name = "synthetic"
+train_examples = 200
+test_examples = 60
+image_size = 8
+classes = 4
+pad = 1
+[model]
+name = "wide_resnet"
+depth = 10
+width = 1
+ghost_batch = 4
+[optimizer]
+weight_decay = 5e-4
+[reference]
+global_batch = 8
+learning_rate = 0.05
+shape = "step"
+boundaries = ["1ep", "2ep"]
+factor = 0.5
+[schedule]
+length = "3.3ep"
+policy = "grow"
+max_batch = "none"
+[run]
+device = "cpu"
+threads = 1
+micro_batch = 8
+)";
+
+// Trains kSmallConfig with these options changed, on one thread.
+RunResult RunSmall(const std::vector<std::string>& overrides);
+
+// The largest difference between two runs' tensors, relative to the largest value of each tensor.
+double LargestDifference(const RunResult& a, const RunResult& b);
+
+}  // namespace crescendo::support
