@@ -30,6 +30,7 @@ int Run(int argc, char** argv) {
   crescendo::cli::AddPlanCommand(app, exit_code);
   crescendo::cli::AddTrainCommand(app, exit_code);
   crescendo::cli::AddEvalCommand(app, exit_code);
+  crescendo::cli::AddReportCommand(app, exit_code);
   crescendo::cli::AddConfigCommand(app, exit_code);
   crescendo::cli::AddFetchCommand(app, exit_code);
   try {
