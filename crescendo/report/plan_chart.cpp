@@ -34,7 +34,7 @@ constexpr double kMostDecades = 5;
 // Okabe and Ito's palette, told apart by colour-blind eyes too; lighter on a dark page.
 constexpr const char* kLight[] = {"#0072b2", "#d55e00", "#009e73", "#b0478e", "#b97d00", "#3a3a3a"};
 constexpr const char* kDark[] = {"#56b4e9", "#ff9248", "#3ddc9f", "#f09acb", "#f0c84a", "#dddddd"};
-constexpr const char* kDashes[] = {"none", "9 5", "2.5 4", "12 4 2.5 4", "5 3", "16 5"};
+constexpr const char* kDashes[] = {"none", "9 5", "3 3", "12 4 3 4", "5 3", "16 5"};
 constexpr size_t kStyles = std::size(kLight);
 
 struct Point {
@@ -272,7 +272,7 @@ std::string Style(size_t count) {
     dark += fmt::format("--c{}:{};", i, kDark[i]);
     // Each line is narrower than the one before, so that lines that lie on each other all show.
     const double width =
-        2.4 + 2.6 * static_cast<double>(count - 1 - i) / static_cast<double>(std::max<size_t>(1, count - 1));
+        3 + 2.4 * static_cast<double>(count - 1 - i) / static_cast<double>(std::max<size_t>(1, count - 1));
     lines +=
         fmt::format(".s{0}{{stroke:var(--c{0});stroke-dasharray:{1};stroke-width:{2:.1f}}}.f{0}{{fill:var(--c{0})}}\n",
                     i, kDashes[i], width);
