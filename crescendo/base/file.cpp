@@ -50,21 +50,34 @@ std::string ReadFile(const std::filesystem::path& path) {
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view bytes) {
   std::filesystem::path part = path;
   part += ".part";
+  // What was written goes away: on a full disk it would stand in the way of everything else.
+  const auto fail = [&](const std::filesystem::path& where) {
+    const int reason = errno;
+    ::unlink(part.c_str());
+    errno = reason;
+    FailWriting(where);
+  };
   {
     Descriptor file(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (file.get() < 0) FailWriting(part);
     while (!bytes.empty()) {
       const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) FailWriting(part);
+      if (written < 0) fail(part);
       bytes.remove_prefix(static_cast<size_t>(written));
     }
-    if (::fsync(file.get()) != 0) FailWriting(part);
+    if (::fsync(file.get()) != 0) fail(part);
   }
-  if (::rename(part.c_str(), path.c_str()) != 0) FailWriting(path);
+  if (::rename(part.c_str(), path.c_str()) != 0) fail(path);
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   Descriptor directory(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory.get() >= 0) ::fsync(directory.get());
+}
+
+void SyncFile(const std::filesystem::path& path) {
+  Descriptor file(path, O_RDONLY | O_CLOEXEC);
+  if (file.get() < 0 && errno == ENOENT) return;
+  if (file.get() < 0 || ::fsync(file.get()) != 0) FailWriting(path);
 }
 
 }  // namespace crescendo

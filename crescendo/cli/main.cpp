@@ -18,6 +18,7 @@ constexpr const char* kDescription =
 constexpr const char* kExamples = R"(Examples:
   crescendo plan recipes/letter/grow.toml
   crescendo train recipes/letter/grow.toml --out runs/grow
+  crescendo resume runs/grow
   crescendo eval runs/grow
 Exit codes: 0 done; 1 the run failed; 2 something given cannot work; 128 + n ended by signal n.)";
 
@@ -29,8 +30,10 @@ int Run(int argc, char** argv) {
   int exit_code = 0;
   crescendo::cli::AddPlanCommand(app, exit_code);
   crescendo::cli::AddTrainCommand(app, exit_code);
+  crescendo::cli::AddResumeCommand(app, exit_code);
   crescendo::cli::AddEvalCommand(app, exit_code);
   crescendo::cli::AddReportCommand(app, exit_code);
+  crescendo::cli::AddDigestCommand(app, exit_code);
   crescendo::cli::AddConfigCommand(app, exit_code);
   crescendo::cli::AddFetchCommand(app, exit_code);
   try {

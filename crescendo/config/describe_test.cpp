@@ -140,7 +140,7 @@ TEST(AllKeys, AreDistinctAndNearEnoughToBeReached) {
   const std::vector<std::string> keys = AllKeys();
   EXPECT_EQ(std::set<std::string>(keys.begin(), keys.end()).size(), keys.size());
   EXPECT_EQ(keys.front(), "data.name");
-  EXPECT_EQ(keys.back(), "run.evaluate_every");
+  EXPECT_EQ(keys.back(), "checkpoint.keep_best");
 }
 
 // Whatever an option is set to by its text reaches its field, and its field only.

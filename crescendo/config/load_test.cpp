@@ -109,7 +109,8 @@ TEST(Load, NamesThePlaceAndWhatWasMeantForUnknownNames) {
   EXPECT_EQ(Refusal("max_batch = 5"), "x.toml:1:1: max_batch is not an option; did you mean schedule.max_batch?");
   EXPECT_EQ(Refusal("[shedule]\nlength = '1ep'"), "x.toml:1:2: shedule is not a section; did you mean schedule?");
   EXPECT_EQ(Refusal("[loader]"),
-            "x.toml:1:2: loader is not a section; the sections are data, model, optimizer, reference, schedule, run");
+            "x.toml:1:2: loader is not a section; the sections are data, model, optimizer, reference, schedule, run, "
+            "checkpoint");
   EXPECT_EQ(Refusal("[run]\nbase = 'a.toml'"),
             "x.toml:2:1: run.base is not an option; base stands above the first section of a file");
   EXPECT_EQ(Refusal("schedule = 5"),

@@ -432,6 +432,39 @@ struct RunOptions {
   friend bool operator==(const RunOptions&, const RunOptions&) = default;
 };
 
+struct CheckpointOptions {
+  static constexpr const char* kAbout =
+      "when the state of a run is kept, so that it can be resumed; a run that a signal stops always keeps it";
+
+  std::optional<Position> every;
+  double minutes = 10;
+  bool at_phase_changes = false;
+  bool at_end = true;
+  int64_t keep_last = 2;
+  bool keep_best = false;
+
+  template <class Self, class Visitor>
+  static void Visit(Self& self, Visitor&& visit) {
+    visit("every", self.every, {.sentence = "a checkpoint each time so much was trained", .unset = "none"});
+    visit("minutes", self.minutes,
+          {.unit = "minutes",
+           .sentence = "a checkpoint where the last one is so old; 0: not by time",
+           .minimum = 0,
+           .maximum = 1e6});
+    visit("at_phase_changes", self.at_phase_changes,
+          {.sentence = "a checkpoint before the first update of each phase: a place to branch off another schedule; a "
+                       "smooth schedule may have thousands"});
+    visit("at_end", self.at_end,
+          {.sentence = "a checkpoint of the finished run, from which a longer schedule can go on"});
+    visit("keep_last", self.keep_last,
+          {.unit = "checkpoints", .sentence = "how many are kept; 0: all", .minimum = 0, .maximum = 1e9});
+    visit("keep_best", self.keep_best,
+          {.sentence = "a checkpoint at each evaluation that is better than all before; the best is kept besides"});
+  }
+
+  friend bool operator==(const CheckpointOptions&, const CheckpointOptions&) = default;
+};
+
 struct Options {
   DataOptions data;
   ModelOptions model;
@@ -439,6 +472,7 @@ struct Options {
   ReferenceOptions reference;
   ScheduleOptions schedule;
   RunOptions run;
+  CheckpointOptions checkpoint;
 
   // visit_section(name, struct) for each section, in the order of the file.
   template <class Self, class Visitor>
@@ -449,6 +483,7 @@ struct Options {
     visit_section("reference", self.reference);
     visit_section("schedule", self.schedule);
     visit_section("run", self.run);
+    visit_section("checkpoint", self.checkpoint);
   }
 
   friend bool operator==(const Options&, const Options&) = default;

@@ -32,6 +32,9 @@ class Validator {
     const ScheduleOptions& schedule = options_.schedule;
     RequireLength("schedule.length", schedule.length, "there is nothing to train");
     RequireLength("run.evaluate_every", options_.run.evaluate_every, "give a length such as \"1ep\"");
+    if (options_.checkpoint.every) {
+      RequireLength("checkpoint.every", *options_.checkpoint.every, "give a length such as \"5ep\", or none");
+    }
     switch (reference.shape) {
       case Shape::kStep:
         CheckBoundaries();

@@ -182,12 +182,33 @@ Header ReadHeader(const fs::path& path, std::ifstream& stream) {
   return header;
 }
 
+// Appends the elements of a CPU tensor, row-major whatever its layout is. Without LibTorch's operators: these files are
+// also written by a thread beside the training, which should not start a second set of compute threads.
+void AppendElements(std::string& bytes, const at::Tensor& tensor) {
+  const auto* data = static_cast<const char*>(tensor.const_data_ptr());
+  if (tensor.is_contiguous()) {
+    bytes.append(data, tensor.nbytes());
+    return;
+  }
+  const size_t size = tensor.element_size();
+  const auto append = [&](const auto& self, int64_t dimension, const char* begin) -> void {
+    if (dimension == tensor.dim()) {
+      bytes.append(begin, size);
+      return;
+    }
+    for (int64_t i = 0; i < tensor.size(dimension); ++i) {
+      self(self, dimension + 1, begin + i * tensor.stride(dimension) * static_cast<int64_t>(size));
+    }
+  };
+  append(append, 0, data);
+}
+
 }  // namespace
 
-void WriteSafetensors(const fs::path& path, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
+std::string SafetensorsBytes(const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
   std::vector<NamedTensor> ordered;
   for (const NamedTensor& tensor : tensors) {
-    ordered.push_back({tensor.name, tensor.value.detach().to(at::kCPU).contiguous()});
+    ordered.push_back({tensor.name, tensor.value.detach().to(at::kCPU)});
   }
   // The larger types first, so that each element stands at a multiple of its size: readers map these files.
   std::stable_sort(ordered.begin(), ordered.end(), [](const NamedTensor& a, const NamedTensor& b) {
@@ -215,9 +236,13 @@ void WriteSafetensors(const fs::path& path, const std::vector<NamedTensor>& tens
   bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
   bytes += text;
   for (const NamedTensor& tensor : ordered) {
-    bytes.append(static_cast<const char*>(tensor.value.const_data_ptr()), tensor.value.nbytes());
+    AppendElements(bytes, tensor.value);
   }
-  WriteFileAtomically(path, bytes);
+  return bytes;
+}
+
+void WriteSafetensors(const fs::path& path, const std::vector<NamedTensor>& tensors, const Metadata& metadata) {
+  WriteFileAtomically(path, SafetensorsBytes(tensors, metadata));
 }
 
 SafetensorsFile ReadSafetensors(const fs::path& path) {

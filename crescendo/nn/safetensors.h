@@ -25,8 +25,11 @@ struct SafetensorsFile {
   Metadata metadata;
 };
 
-// Replaces `path` in one step (base/file.h). Tensors of any device and memory layout, of types F64 F32 F16 BF16 I64 I32
-// U8 BOOL, with different names. In the file those of larger types come first, so that all are aligned.
+// The bytes of such a file. Tensors of any device and memory layout, of types F64 F32 F16 BF16 I64 I32 U8 BOOL, with
+// different names. Those of larger types come first, so that all are aligned.
+std::string SafetensorsBytes(const std::vector<NamedTensor>& tensors, const Metadata& metadata);
+
+// Replaces `path` by them in one step (base/file.h).
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                       const Metadata& metadata);
 

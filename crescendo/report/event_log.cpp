@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cerrno>
@@ -76,13 +77,20 @@ constexpr uint64_t kValueSimpleValue = 2;
 
 double WallTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
-// TensorBoard knows an event file by "tfevents" and sorts the files of a folder by name; the rest keeps two writers
-// apart.
+// TensorBoard knows an event file by "tfevents" and reads the files of a folder in the order of their names: the time,
+// which for a run that is resumed within a second must go on too. The rest keeps two writers apart.
 std::filesystem::path NewEventPath(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-  const auto seconds = static_cast<int64_t>(WallTime());
+  auto seconds = static_cast<int64_t>(WallTime());
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    long long taken = 0;
+    const std::string name = entry.path().filename().string();
+    if (std::sscanf(name.c_str(), "events.out.tfevents.%lld.", &taken) == 1) {
+      seconds = std::max(seconds, static_cast<int64_t>(taken) + 1);
+    }
+  }
   std::filesystem::path path;
   int64_t count = 0;
   do {

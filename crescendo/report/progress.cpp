@@ -106,6 +106,22 @@ Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
 void Progress::Header(const RunHeader& header) {
   Write(fmt::format("training {} parameters on {} for {:.6g} epochs, {} updates\n", WithThousands(header.parameters),
                     header.device, view_.epochs, WithThousands(view_.total_updates)));
+  if (!header.branched_from.empty()) Note("branched from " + header.branched_from);
+}
+
+void Progress::Resume(const ResumeRecord& record) {
+  examples_ = record.examples;
+  updates_ = record.updates;
+  train_seconds_ = record.train_seconds;
+  busy_since_ = clock_();
+  Note(fmt::format("resumed after {} of {} updates, {} examples", WithThousands(updates_.value()),
+                   WithThousands(view_.total_updates), WithThousands(examples_.value())));
+}
+
+void Progress::Note(const std::string& sentence) {
+  if (line_open_) Write("\n");
+  line_open_ = false;
+  Write(sentence + "\n");
 }
 
 void Progress::Update(const UpdateRecord& record) {

@@ -52,6 +52,8 @@ class Progress {
   explicit Progress(const schedule::Plan& plan, int fd = STDERR_FILENO, Clock clock = {});
 
   void Header(const RunHeader& header);
+  void Resume(const ResumeRecord& record);
+  void Note(const std::string& sentence);  // on a line of its own
   void Update(const UpdateRecord& record);
   void Evaluation(const EvaluationRecord& record);
   void Footer(const RunFooter& footer);

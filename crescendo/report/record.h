@@ -25,6 +25,25 @@ struct RunHeader {
   int64_t total_updates = 0;
   int64_t total_examples = 0;
   std::string started;  // UTC, ISO 8601
+  // Of a run that began from the state of another: which, and where. "" and 0 otherwise.
+  std::string branched_from;
+  schedule::Examples begin_examples;
+};
+
+// A run goes on after it was stopped, from its checkpoint at this position.
+struct ResumeRecord {
+  schedule::Updates updates;
+  schedule::Examples examples;
+  double train_seconds = 0;
+  std::string changes;  // options that differ from before, "key=value" by spaces; "" where none does
+  std::string crescendo_version;
+  std::string commit;
+  std::string torch_version;
+  std::string machine;
+  std::string device;
+  int64_t threads = 0;
+  int64_t micro_batch = 0;
+  std::string started;  // UTC, ISO 8601
 };
 
 struct UpdateRecord {
@@ -55,6 +74,11 @@ struct RunFooter {
   EvaluationRecord final_evaluation;  // accuracy and loss of the weights as saved; updates 0 where there was none
   double train_seconds = 0;
   double total_seconds = 0;
+  // Of the checkpoints that this process wrote: how many, how long training waited for them, and how long writing them
+  // took beside the training.
+  int64_t checkpoints = 0;
+  double checkpoint_stall_seconds = 0;
+  double checkpoint_write_seconds = 0;
 };
 
 }  // namespace crescendo::report

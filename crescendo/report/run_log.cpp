@@ -43,7 +43,7 @@ double GetNumber(const Json& json, const std::string& key) {
 }
 
 Json ToJson(const RunHeader& header) {
-  return {{"type", "header"},
+  Json json = {{"type", "header"},
           {"format_version", kFormatVersion},
           {"started", header.started},
           {"crescendo_version", header.crescendo_version},
@@ -60,6 +60,11 @@ Json ToJson(const RunHeader& header) {
           {"total_examples", header.total_examples},
           {"total_updates", header.total_updates},
           {"config_toml", header.config_toml}};
+  if (!header.branched_from.empty()) {
+    json["branched_from"] = header.branched_from;
+    json["begin_examples"] = header.begin_examples.value();
+  }
+  return json;
 }
 
 RunHeader HeaderFrom(const Json& json) {
@@ -80,7 +85,45 @@ RunHeader HeaderFrom(const Json& json) {
   read("total_examples", header.total_examples);
   read("total_updates", header.total_updates);
   read("config_toml", header.config_toml);
+  if (json.contains("branched_from")) {
+    read("branched_from", header.branched_from);
+    header.begin_examples = Examples{json.at("begin_examples").get<int64_t>()};
+  }
   return header;
+}
+
+Json ToJson(const ResumeRecord& record) {
+  return {{"type", "resume"},
+          {"updates", record.updates.value()},
+          {"examples", record.examples.value()},
+          {"train_seconds", record.train_seconds},
+          {"changes", record.changes},
+          {"started", record.started},
+          {"crescendo_version", record.crescendo_version},
+          {"commit", record.commit},
+          {"torch_version", record.torch_version},
+          {"machine", record.machine},
+          {"device", record.device},
+          {"threads", record.threads},
+          {"micro_batch", record.micro_batch}};
+}
+
+ResumeRecord ResumeFrom(const Json& json) {
+  ResumeRecord record;
+  record.updates = Updates{json.at("updates").get<int64_t>()};
+  record.examples = Examples{json.at("examples").get<int64_t>()};
+  const auto read = [&](const char* key, auto& field) { json.at(key).get_to(field); };
+  read("train_seconds", record.train_seconds);
+  read("changes", record.changes);
+  read("started", record.started);
+  read("crescendo_version", record.crescendo_version);
+  read("commit", record.commit);
+  read("torch_version", record.torch_version);
+  read("machine", record.machine);
+  read("device", record.device);
+  read("threads", record.threads);
+  read("micro_batch", record.micro_batch);
+  return record;
 }
 
 Json ToJson(const UpdateRecord& record) {
@@ -137,6 +180,9 @@ Json ToJson(const RunFooter& footer) {
                {"examples", footer.examples.value()},
                {"train_seconds", footer.train_seconds},
                {"total_seconds", footer.total_seconds},
+               {"checkpoints", footer.checkpoints},
+               {"checkpoint_stall_seconds", footer.checkpoint_stall_seconds},
+               {"checkpoint_write_seconds", footer.checkpoint_write_seconds},
                {"final_evaluation", nullptr}};
   if (footer.final_evaluation.updates > Updates{0}) {
     Json evaluation = ToJson(footer.final_evaluation);
@@ -161,6 +207,9 @@ RunFooter FooterFrom(const Json& json) {
   footer.examples = Examples{json.at("examples").get<int64_t>()};
   footer.train_seconds = json.at("train_seconds").get<double>();
   footer.total_seconds = json.at("total_seconds").get<double>();
+  footer.checkpoints = json.value("checkpoints", int64_t{0});
+  footer.checkpoint_stall_seconds = json.value("checkpoint_stall_seconds", 0.0);
+  footer.checkpoint_write_seconds = json.value("checkpoint_write_seconds", 0.0);
   if (!json.at("final_evaluation").is_null()) footer.final_evaluation = EvaluationFrom(json.at("final_evaluation"));
   return footer;
 }
@@ -179,6 +228,8 @@ void ReadLine(const std::string& line, bool first, RunSummary& summary) {
           fmt::format("format_version is {}, and this crescendo reads version {}", version, kFormatVersion));
     }
     summary.header = HeaderFrom(json);
+  } else if (type == "resume") {
+    summary.resumes.push_back(ResumeFrom(json));
   } else if (type == "update") {
     ++summary.logged_updates;
   } else if (type == "evaluation") {
@@ -192,8 +243,9 @@ void ReadLine(const std::string& line, bool first, RunSummary& summary) {
 
 }  // namespace
 
-RunLog::RunLog(std::filesystem::path path)
-    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "we"), &std::fclose) {
+RunLog::RunLog(std::filesystem::path path, Open open)
+    : path_(std::move(path)),
+      file_(std::fopen(path_.c_str(), open == Open::kAppend ? "ae" : "we"), &std::fclose) {
   if (!file_) Fail();
 }
 
@@ -203,6 +255,11 @@ RunLog::~RunLog() = default;
 // over them.
 void RunLog::Header(const RunHeader& header) {
   Write(ToJson(header).dump(-1, ' ', false, Json::error_handler_t::replace));
+  Flush();
+}
+
+void RunLog::Resume(const ResumeRecord& record) {
+  Write(ToJson(record).dump(-1, ' ', false, Json::error_handler_t::replace));
   Flush();
 }
 

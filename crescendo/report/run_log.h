@@ -6,6 +6,9 @@
 //   log.Evaluation(evaluation);
 //   log.Footer(footer);
 //
+//   RunLog log(path, RunLog::Open::kAppend);   // a resumed run, after CutRunLog (log_continuation.h)
+//   log.Resume(record);
+//
 //   RunSummary run = ReadRunLog(folder / "run.jsonl");
 //
 // Lines are buffered; they reach the file at the header, at every evaluation, at the footer and every few seconds in
@@ -28,21 +31,24 @@ namespace crescendo::report {
 // Not for use by two threads at a time.
 class RunLog {
  public:
-  // Replaces what is at `path`. RunError, naming the file and the system's reason, if it cannot be written; so do all
-  // others below.
-  explicit RunLog(std::filesystem::path path);
+  enum class Open { kReplace, kAppend };
+
+  // Replaces what is at `path`, or goes on behind it. RunError, naming the file and the system's reason, if it cannot
+  // be written; so do all others below.
+  explicit RunLog(std::filesystem::path path, Open open = Open::kReplace);
   ~RunLog();  // flushes; a failure here is not reported, one in Footer is
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
 
   void Header(const RunHeader& header);
+  void Resume(const ResumeRecord& record);
   void Update(const UpdateRecord& record);
   void Evaluation(const EvaluationRecord& record);
   void Footer(const RunFooter& footer);
+  void Flush();
 
  private:
   void Write(const std::string& line);
-  void Flush();
   [[noreturn]] void Fail() const;
 
   std::filesystem::path path_;
@@ -53,6 +59,7 @@ class RunLog {
 // A run log without its updates.
 struct RunSummary {
   RunHeader header;
+  std::vector<ResumeRecord> resumes;
   std::vector<EvaluationRecord> evaluations;
   std::optional<RunFooter> footer;  // none: the run was killed, or still goes on
   int64_t logged_updates = 0;       // lines of type "update"

@@ -104,26 +104,43 @@ Setting Plan::SettingIn(size_t index, Updates update) const {
   const int64_t k = (update - phase.begin_update).value();
   Setting setting{};
   setting.update = update;
-  setting.begin = grid.Begin(k);
   setting.end = update + Updates{1} == phase.begin_update + phase.updates ? phase.end_example : grid.Begin(k + 1);
-  setting.global_batch = std::min(grid.Size(k), phase.end_example - setting.begin);
   setting.momentum = phase.momentum;
   setting.phase = index;
-  setting.learning_rate = LearningRateOf(r, setting.begin, setting.global_batch);
-  const NoiseLaw exact{r.law.rule, NoiseForm::kExact};
-  setting.noise_scale =
-      NoiseScale(r.law, setting.learning_rate, r.train_examples, setting.global_batch, setting.momentum);
-  setting.noise_scale_exact =
-      NoiseScale(exact, setting.learning_rate, r.train_examples, setting.global_batch, setting.momentum);
-  setting.reference_noise_scale = ReferenceNoiseScale(r, setting.begin);
-  setting.reference_learning_rate = r.reference.learning_rate.At(setting.begin);
+  const Examples begin = grid.Begin(k);
+  UseFor(setting, begin, std::min(grid.Size(k), phase.end_example - begin));
   return setting;
+}
+
+void Plan::UseFor(Setting& setting, Examples begin, Examples global_batch) const {
+  const PlanRequest& r = request_;
+  setting.begin = begin;
+  setting.global_batch = global_batch;
+  setting.learning_rate = LearningRateOf(r, begin, global_batch);
+  const NoiseLaw exact{r.law.rule, NoiseForm::kExact};
+  setting.noise_scale = NoiseScale(r.law, setting.learning_rate, r.train_examples, global_batch, setting.momentum);
+  setting.noise_scale_exact = NoiseScale(exact, setting.learning_rate, r.train_examples, global_batch, setting.momentum);
+  setting.reference_noise_scale = ReferenceNoiseScale(r, begin);
+  setting.reference_learning_rate = r.reference.learning_rate.At(begin);
 }
 
 Plan::Cursor::Cursor(const Plan& plan, Updates from) : plan_(&plan), update_(from) {
   if (AtEnd()) return;
   setting_ = plan.At(from);
   phase_ = setting_.phase;
+}
+
+Plan::Cursor::Cursor(const Plan& plan, Examples from) : Cursor(plan, plan.total_updates()) {
+  if (from >= plan.total_examples()) return;
+  setting_ = plan.AtExample(from);
+  update_ = setting_.update;
+  phase_ = setting_.phase;
+  const Examples batch_end = setting_.begin + setting_.global_batch;
+  if (from >= batch_end) {  // among the examples that are left out behind it
+    Advance();
+  } else if (from > setting_.begin) {
+    plan.UseFor(setting_, from, batch_end - from);
+  }
 }
 
 void Plan::Cursor::Advance() {

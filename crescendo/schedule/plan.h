@@ -114,6 +114,10 @@ class Plan {
   class Cursor {
    public:
     explicit Cursor(const Plan& plan, Updates from = Updates{0});
+    // From the update that holds the example at `from` on; at the end where there is none. Where that update begins earlier,
+    // only the rest of it is done: a short update, with the noise it would have had. So a run can go over to this plan at any
+    // position, and still every example is seen once.
+    Cursor(const Plan& plan, Examples from);
     bool AtEnd() const { return update_ >= plan_->total_updates(); }
     const Setting& setting() const { return setting_; }  // REQUIRES !AtEnd()
     void Advance();
@@ -148,6 +152,7 @@ class Plan {
 
  private:
   Setting SettingIn(size_t phase, Updates update) const;
+  void UseFor(Setting& setting, Examples begin, Examples global_batch) const;  // what follows from these two
 
   PlanRequest request_;
   std::vector<Phase> phases_;

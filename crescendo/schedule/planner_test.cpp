@@ -266,6 +266,37 @@ TEST(Planner, RequestsThatCannotBeMetSayWhatWould) {
   }
 }
 
+// From another plan's position: the rest of the update that holds it, with its noise, and then the plan as it stands.
+TEST(Plan, CursorFromAnExampleDoesTheRestOfItsUpdate) {
+  const Plan plan = MakePlan(Paper(Policy::kGrow, 0.1, 0.9, kN));
+  const Setting whole = plan.At(Updates{3});
+  Plan::Cursor at_begin(plan, whole.begin);
+  EXPECT_EQ(at_begin.setting().update, Updates{3});
+  EXPECT_EQ(at_begin.setting().learning_rate, whole.learning_rate);
+  EXPECT_EQ(at_begin.setting().global_batch, Examples{128});
+
+  Plan::Cursor inside(plan, whole.begin + Examples{100});
+  EXPECT_EQ(inside.setting().begin, whole.begin + Examples{100});
+  EXPECT_EQ(inside.setting().end, whole.end);
+  EXPECT_EQ(inside.setting().global_batch, Examples{28});
+  EXPECT_DOUBLE_EQ(inside.setting().learning_rate, 0.1 * 28 / 128);
+  EXPECT_DOUBLE_EQ(inside.setting().noise_scale, whole.noise_scale);
+  inside.Advance();
+  EXPECT_EQ(inside.setting().begin, whole.end);
+  EXPECT_EQ(inside.setting().global_batch, Examples{128});
+}
+
+TEST(Plan, CursorFromAnExampleThatIsLeftOutOrBehindTheEnd) {
+  PlanRequest request = Paper(Policy::kDecay, 0.1, 0.9, kN);
+  request.epoch_tail = EpochTail::kDrop;
+  const Plan plan = MakePlan(request);  // 390 updates of 128 are 49,920 of 50,000 examples
+  EXPECT_EQ(Plan::Cursor(plan, Examples{49'919}).setting().update, Updates{389});
+  EXPECT_EQ(Plan::Cursor(plan, Examples{49'920}).setting().begin, Examples{50'000});
+  EXPECT_EQ(Plan::Cursor(plan, Examples{50'000}).setting().update, Updates{390});
+  EXPECT_FALSE(Plan::Cursor(plan, plan.total_examples() - Examples{1}).AtEnd());
+  EXPECT_TRUE(Plan::Cursor(plan, plan.total_examples()).AtEnd());
+}
+
 TEST(Plan, WarnsWhereTheMomentumBufferLosesTooMuch) {
   const Plan grow = MakePlan(Paper(Policy::kGrow, 0.1, 0.9, 5120));
   EXPECT_DOUBLE_EQ(grow.epochs_before_first_drop(), 60);

@@ -1,7 +1,10 @@
 // Who watches a run. An observer sees const records and returns nothing: watching cannot change what is learned.
 #pragma once
 
+#include <string>
+
 #include "crescendo/report/record.h"
+#include "crescendo/train/run_position.h"
 
 namespace crescendo::train {
 
@@ -9,8 +12,12 @@ class Observer {
  public:
   virtual ~Observer() = default;
   virtual void OnHeader(const report::RunHeader& /*header*/) {}
+  virtual void OnResume(const report::ResumeRecord& /*record*/) {}
   virtual void OnUpdate(const report::UpdateRecord& /*record*/) {}
   virtual void OnEvaluation(const report::EvaluationRecord& /*record*/) {}
+  // After every update, logged or not, when its records are out: model and optimizer are as `position` says.
+  virtual void OnBoundary(const RunPosition& /*position*/) {}
+  virtual void OnWarning(const std::string& /*sentence*/) {}
   virtual void OnFooter(const report::RunFooter& /*footer*/) {}
 };
 

@@ -1,6 +1,14 @@
 #include "crescendo/train/run_folder.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
@@ -16,7 +24,9 @@ RunFolder RunFolder::Create(const fs::path& path, bool force) {
   if (fs::exists(path) && !fs::is_directory(path)) {
     throw UserError(fmt::format("{} is a file; --out takes the folder for the run", path.string()));
   }
-  const fs::path files[] = {folder.config(), folder.plan(), folder.log(), folder.weights(), folder.events()};
+  if (fs::exists(path)) folder.Lock();
+  const fs::path files[] = {folder.config(),  folder.plan(),   folder.log(),
+                            folder.weights(), folder.events(), folder.checkpoints()};
   for (const fs::path& file : files) {
     if (!fs::exists(file)) continue;
     if (!force) {
@@ -28,6 +38,7 @@ RunFolder RunFolder::Create(const fs::path& path, bool force) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) throw UserError(fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
+  folder.Lock();
   return folder;
 }
 
@@ -36,6 +47,24 @@ fs::path RunFolder::NextFree(const fs::path& parent, const std::string& name) {
     fs::path path = parent / fmt::format("{}-{:03}", name, number);
     if (!fs::exists(path)) return path;
   }
+}
+
+void RunFolder::Lock() const {
+  static std::mutex mutex;
+  static std::map<fs::path, int> locked;  // a process may train in a folder more than once
+  const fs::path key = fs::weakly_canonical(path_);
+  const std::lock_guard guard(mutex);
+  if (locked.contains(key)) return;
+  const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) throw UserError(fmt::format("cannot open the folder {}: {}", path_.string(), std::strerror(errno)));
+  if (::flock(folder, LOCK_EX | LOCK_NB) != 0) {
+    const bool taken = errno == EWOULDBLOCK;
+    ::close(folder);
+    // File systems without locks exist; there the user has to take care.
+    if (!taken) return;
+    throw UserError(fmt::format("another process trains in {} now", path_.string()));
+  }
+  locked[key] = folder;
 }
 
 void RunFolder::WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const {

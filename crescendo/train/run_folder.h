@@ -4,6 +4,7 @@
 //   plan.json            what was going to happen
 //   run.jsonl            what happened (docs/formats/run_log.md)
 //   events/              the same for TensorBoard, over examples and over updates
+//   checkpoints/         what a stopped run goes on from (docs/formats/checkpoint.md)
 //   weights.safetensors  what was learned, with the config inside
 #pragma once
 
@@ -25,6 +26,9 @@ class RunFolder {
 
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
+  // Keeps other processes from training in this folder until this one ends, however it ends. UserError where one does.
+  void Lock() const;
+
   void WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const;
 
   const std::filesystem::path& path() const { return path_; }
@@ -32,6 +36,7 @@ class RunFolder {
   std::filesystem::path plan() const { return path_ / "plan.json"; }
   std::filesystem::path log() const { return path_ / "run.jsonl"; }
   std::filesystem::path events() const { return path_ / "events"; }
+  std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
   std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
 
  private:

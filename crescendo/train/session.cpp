@@ -6,13 +6,18 @@
 #include <torch/headeronly/version.h>
 
 #include <ctime>
+#include <optional>
 
+#include "crescendo/base/error.h"
 #include "crescendo/base/version.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 #include "crescendo/device/device.h"
 #include "crescendo/report/event_log.h"
+#include "crescendo/report/log_continuation.h"
 #include "crescendo/report/run_log.h"
+#include "crescendo/train/checkpointer.h"
+#include "crescendo/train/digest.h"
 #include "crescendo/train/micro_batch.h"
 #include "crescendo/train/trainer.h"
 #include "crescendo/train/weights.h"
@@ -23,8 +28,10 @@ namespace {
 // Writes what it sees to run.jsonl and the event files.
 class Archive : public Observer {
  public:
-  explicit Archive(const RunFolder& folder) : log_(folder.log()), events_(folder.events()) {}
+  explicit Archive(const RunFolder& folder, report::RunLog::Open open = report::RunLog::Open::kReplace)
+      : log_(folder.log(), open), events_(folder.events()) {}
   void OnHeader(const report::RunHeader& header) override { log_.Header(header); }
+  void OnResume(const report::ResumeRecord& record) override { log_.Resume(record); }
   void OnUpdate(const report::UpdateRecord& record) override {
     log_.Update(record);
     events_.Update(record);
@@ -37,15 +44,21 @@ class Archive : public Observer {
     log_.Footer(footer);
     events_.Flush();
   }
+  void Flush() {
+    log_.Flush();
+    events_.Flush();
+  }
 
  private:
   report::RunLog log_;
   report::EventLog events_;
 };
 
-report::RunHeader MakeHeader(const Parts& parts, schedule::Examples micro_batch) {
+std::string Now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
+
+report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded, schedule::Examples micro_batch) {
   report::RunHeader header;
-  header.config_toml = config::ToToml(parts.options);
+  header.config_toml = config::ToToml(recorded);
   header.crescendo_version = Version();
   header.commit = Commit();
   header.torch_version = TORCH_VERSION;
@@ -59,8 +72,72 @@ report::RunHeader MakeHeader(const Parts& parts, schedule::Examples micro_batch)
   header.test_examples = parts.data.test.labels.size(0);
   header.total_updates = parts.plan.total_updates().value();
   header.total_examples = parts.plan.total_examples().value();
-  header.started = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  header.started = Now();
   return header;
+}
+
+report::ResumeRecord MakeResumeRecord(const report::RunHeader& header, const Continuation& next) {
+  const RunPosition& position = next.checkpoint.state.position;
+  report::ResumeRecord record;
+  record.updates = position.updates;
+  record.examples = position.examples;
+  record.train_seconds = position.train_seconds;
+  record.changes = next.changes;
+  record.crescendo_version = header.crescendo_version;
+  record.commit = header.commit;
+  record.torch_version = header.torch_version;
+  record.machine = header.machine;
+  record.device = header.device;
+  record.threads = header.threads;
+  record.micro_batch = header.micro_batch;
+  record.started = header.started;
+  return record;
+}
+
+// What the checkpoints of a run have in common.
+CheckpointState MakeState(const Parts& parts, const report::RunHeader& header, const RunPosition& start) {
+  CheckpointState state;
+  state.position = start;
+  state.config_toml = header.config_toml;
+  state.device = parts.device.is_cuda() ? "cuda" : "cpu";
+  state.threads = header.threads;
+  state.micro_batch = header.micro_batch;
+  state.plan_sha256 = DigestOf(parts.plan);
+  state.crescendo_version = header.crescendo_version;
+  state.commit = header.commit;
+  state.torch_version = header.torch_version;
+  state.machine = header.machine;
+  return state;
+}
+
+// Trains from `start` to the end and leaves checkpoints and weights behind. `header.config_toml` is the recorded
+// config, which may leave to be chosen what parts.options have chosen.
+report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::Options& recorded,
+                          const report::RunHeader& header, const RunPosition& start, Archive& archive,
+                          std::vector<Observer*> observers, const std::atomic<int>& stop) {
+  Checkpointer checkpointer(
+      folder, parts, MakeState(parts, header, start), [&archive] { archive.Flush(); }, observers);
+  observers.push_back(&checkpointer);
+  Trainer trainer(parts, schedule::Examples{header.micro_batch}, observers, stop, start);
+  const report::RunEnd end = trainer.Train();
+  const bool finished = end == report::RunEnd::kFinished;
+
+  // First what is worth most: the weights of a finished run, the state of one that is to go on.
+  if (finished) SaveWeights(folder.weights(), *parts.model, recorded, end);
+  std::optional<RunError> lost;
+  try {
+    if (!finished || parts.options.checkpoint.at_end) checkpointer.Save(trainer.position());
+  } catch (const RunError& error) {
+    for (Observer* observer : observers) observer->OnWarning(error.what());
+    if (!finished) lost = error;
+  }
+  if (!finished) SaveWeights(folder.weights(), *parts.model, recorded, end);
+
+  report::RunFooter footer;
+  checkpointer.AddTotals(footer);
+  footer = trainer.Close(footer);
+  if (lost) throw RunError(*lost);
+  return footer;
 }
 
 }  // namespace
@@ -69,18 +146,65 @@ report::RunFooter TrainInto(const RunFolder& folder, const config::Options& opti
                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop) {
   Parts parts = Build(options);
   folder.WriteConfigAndPlan(options, parts.plan);
-  const schedule::Examples micro_batch = ChooseMicroBatch(parts);
+  const report::RunHeader header = MakeHeader(parts, options, ChooseMicroBatch(parts));
 
   Archive archive(folder);
   std::vector<Observer*> observers{&archive};
   observers.insert(observers.end(), watchers.begin(), watchers.end());
-  const report::RunHeader header = MakeHeader(parts, micro_batch);
   for (Observer* observer : observers) observer->OnHeader(header);
+  return Execute(folder, parts, options, header, {}, archive, observers, stop);
+}
 
-  Trainer trainer(parts, micro_batch, observers, stop);
-  const report::RunEnd end = trainer.Train();
-  SaveWeights(folder.weights(), *parts.model, options, end);
-  return trainer.Close();
+report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
+                           const std::atomic<int>& stop) {
+  const CheckpointState& state = next.checkpoint.state;
+  const RunPosition& position = state.position;
+  Parts parts = Build(next.layout);
+  RequireSameData(state, parts.data);
+  Restore(next.checkpoint, parts, OptimizerState::kRequired);
+  const report::RunHeader header = MakeHeader(parts, next.options, schedule::Examples{*next.layout.run.micro_batch});
+
+  // From here on the folder is changed.
+  const report::LogPosition seen{position.updates, position.examples, position.evaluation.updates,
+                                 position.evaluation.examples};
+  const report::RunLogCut cut = report::CutRunLog(folder.log(), seen);
+  report::CutEventLog(folder.events(), seen);
+  if (!next.changes.empty()) folder.WriteConfigAndPlan(next.options, parts.plan);
+  Archive archive(folder, report::RunLog::Open::kAppend);
+  if (!cut.has_header) archive.OnHeader(header);
+  for (Observer* watcher : watchers) {
+    watcher->OnHeader(header);
+    if (!cut.warning.empty()) watcher->OnWarning(cut.warning);
+  }
+  std::vector<Observer*> observers{&archive};
+  observers.insert(observers.end(), watchers.begin(), watchers.end());
+  for (Observer* observer : observers) observer->OnResume(MakeResumeRecord(header, next));
+  return Execute(folder, parts, next.options, header, position, archive, observers, stop);
+}
+
+report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
+                             const std::atomic<int>& stop) {
+  const RunPosition& start = next.checkpoint.state.position;
+  Parts parts = Build(next.layout);
+  if (start.examples >= parts.plan.total_examples()) {
+    throw UserError(
+        fmt::format("the checkpoint is at example {}, where the new schedule has ended (schedule.length: {} "
+                    "examples); give a longer one, or --at an earlier position",
+                    start.examples.value(), parts.plan.total_examples().value()));
+  }
+  // Before the state is there, since measuring uses the model.
+  const schedule::Examples micro_batch = ChooseMicroBatch(parts);
+  Restore(next.checkpoint, parts, next.optimizer);
+  folder.WriteConfigAndPlan(next.options, parts.plan);
+  report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
+  header.branched_from = next.branched_from;
+  header.begin_examples = start.examples;
+
+  Archive archive(folder);
+  std::vector<Observer*> observers{&archive};
+  observers.insert(observers.end(), watchers.begin(), watchers.end());
+  for (Observer* observer : observers) observer->OnHeader(header);
+  return Execute(folder, parts, next.options, header, start, archive, observers, stop);
 }
 
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

@@ -1,4 +1,4 @@
-// One training run from options to a folder: the parts, the observers, the weights.
+// One training run from options, or from a checkpoint, to a folder: the parts, the observers, checkpoints, weights.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include "crescendo/report/record.h"
 #include "crescendo/train/evaluate.h"
 #include "crescendo/train/observer.h"
+#include "crescendo/train/resume.h"
 #include "crescendo/train/run_folder.h"
 
 namespace crescendo::train {
@@ -16,6 +17,15 @@ namespace crescendo::train {
 // `stop` becomes non-zero when the run is to end with what it has.
 report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop);
+
+// Goes on in the folder of a stopped run (RunFolder::Lock), which then holds what it would hold had the run never been
+// stopped: the logs are cut at the checkpoint and continued. UserError where the data are not the same.
+report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
+                           const std::atomic<int>& stop);
+
+// Begins a new run in the fresh `folder` from the state of another. UserError where the state does not fit the model.
+report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
+                             const std::atomic<int>& stop);
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
 // with; `overrides`

@@ -1,9 +1,13 @@
 #include "crescendo/train/trainer.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "crescendo/device/autocast.h"
@@ -23,46 +27,58 @@ double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
 
+double EpochOf(const schedule::Plan& plan, Examples examples) {
+  return static_cast<double>(examples.value()) / static_cast<double>(plan.train_examples().value());
+}
+
 std::vector<MicroBatch> MicroBatchesOf(const Parts& parts, const Setting& setting, Examples micro_batch) {
   return schedule::SplitIntoMicroBatches(setting.global_batch, Examples{parts.options.model.ghost_batch}, micro_batch);
 }
 
 }  // namespace
 
-Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop)
+Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
+                 const RunPosition& start)
     : parts_(parts),
       micro_batch_(micro_batch),
       evaluate_every_(parts.options.run.evaluate_every.Resolve(parts.plan.train_examples().value())),
       observers_(std::move(observers)),
       stop_(stop),
       loader_(parts.data.train, parts.options.data, static_cast<uint64_t>(parts.options.run.seed)),
-      ahead_(parts.plan),
-      created_(steady_clock::now()) {}
+      ahead_(parts.plan, start.examples),
+      position_(start),
+      created_(steady_clock::now()),
+      seconds_at_record_(start.train_seconds),
+      examples_at_record_(start.examples) {
+  for (const nn::NamedTensor& buffer : parts_.model->buffers()) statistics_.push_back(buffer.value);
+}
 
 report::RunEnd Trainer::Train() {
-  for (schedule::Plan::Cursor cursor(parts_.plan); !cursor.AtEnd(); cursor.Advance()) {
+  for (schedule::Plan::Cursor cursor(parts_.plan, position_.examples); !cursor.AtEnd(); cursor.Advance()) {
     const Setting& setting = cursor.setting();
     const auto begin = steady_clock::now();
     if (!Step(setting)) return end_;
-    seconds_ += SecondsSince(begin);
-    const bool evaluation_due = setting.end / evaluate_every_ > examples_ / evaluate_every_;
-    updates_ += Updates{1};
-    examples_ = setting.end;
+    position_.train_seconds += SecondsSince(begin);
+    const bool evaluation_due = setting.end / evaluate_every_ > position_.examples / evaluate_every_;
+    position_.updates = setting.update + Updates{1};
+    position_.examples = setting.end;
     Record(setting);
     if (evaluation_due) EvaluateNow();
+    for (Observer* observer : observers_) observer->OnBoundary(position());
   }
   return end_;
 }
 
 // One update, in the order things happen.
 bool Trainer::Step(const Setting& setting) {
-  ApplyMomentumCorner(setting);
+  RememberStatistics();
 
   at::Tensor loss_sum = at::zeros({}, at::TensorOptions(parts_.device));
   for (const MicroBatch& part : MicroBatchesOf(parts_, setting, micro_batch_)) {
     if (stop_ != 0) {
       end_ = report::RunEnd::kInterrupted;
       reason_ = fmt::format("stopped by signal {}", stop_.load());
+      TakeBack();
       return false;
     }
     loss_sum += BackwardOf(part, setting.global_batch);
@@ -76,11 +92,13 @@ bool Trainer::Step(const Setting& setting) {
         "was {:.6g}, at "
         "update {}; the weights are those before the update",
         loss, setting.update.value(), setting.begin.value(), setting.phase + 1, parts_.plan.phases().size(),
-        setting.global_batch.value(), setting.learning_rate, loss_, updates_.value() - 1);
+        setting.global_batch.value(), setting.learning_rate, position_.loss, position_.updates.value() - 1);
+    TakeBack();
     return false;
   }
-  loss_ = loss;
+  position_.loss = loss;
 
+  ApplyMomentumCorner(setting);
   parts_.optimizer->Step({setting.learning_rate, setting.momentum});
   parts_.optimizer->ZeroGradients();
   return true;
@@ -118,58 +136,82 @@ void Trainer::RequestExamples() {
   }
 }
 
+void Trainer::RememberStatistics() {
+  const at::NoGradGuard no_gradients;
+  if (statistics_.empty()) return;
+  if (statistics_before_.empty()) {
+    for (const at::Tensor& tensor : statistics_) statistics_before_.push_back(at::empty_like(tensor));
+  }
+  at::_foreach_copy_(statistics_before_, statistics_);
+}
+
+// Forgets the update in progress.
+void Trainer::TakeBack() {
+  const at::NoGradGuard no_gradients;
+  if (!statistics_.empty()) at::_foreach_copy_(statistics_, statistics_before_);
+  parts_.optimizer->ZeroGradients();
+}
+
 void Trainer::ApplyMomentumCorner(const Setting& setting) {
-  const auto& phases = parts_.plan.phases();
-  const bool changes = updates_ > Updates{0} && (setting.momentum != momentum_ ||
-                                                 phases[setting.phase].global_batch != phases[phase_].global_batch);
+  const Examples phase_batch = parts_.plan.phases()[setting.phase].global_batch;
+  const bool changes = position_.examples > Examples{0} &&
+                       (setting.momentum != position_.momentum || phase_batch != position_.phase_batch);
   if (changes && parts_.options.schedule.momentum_buffer == schedule::MomentumBuffer::kRescale) {
-    parts_.optimizer->ScaleMomentum((1 - momentum_) / (1 - setting.momentum));
+    parts_.optimizer->ScaleMomentum((1 - position_.momentum) / (1 - setting.momentum));
   }
   if (changes && parts_.options.schedule.momentum_buffer == schedule::MomentumBuffer::kReset) {
     parts_.optimizer->ScaleMomentum(0);
   }
-  momentum_ = setting.momentum;
-  phase_ = setting.phase;
+  position_.momentum = setting.momentum;
+  position_.phase_batch = phase_batch;
 }
 
 void Trainer::Record(const Setting& setting) {
-  const bool last = examples_ >= parts_.plan.total_examples() || updates_ >= parts_.plan.total_updates();
+  const bool last = position_.updates >= parts_.plan.total_updates();
   if (!last && setting.update.value() % parts_.options.run.log_every != 0) return;
+  const double seconds = position_.train_seconds;
   report::UpdateRecord record;
   record.setting = setting;
-  record.epoch = static_cast<double>(examples_.value()) / static_cast<double>(parts_.plan.train_examples().value());
-  record.loss = loss_;
-  record.examples_per_second =
-      static_cast<double>((examples_ - examples_at_record_).value()) / std::max(seconds_ - seconds_at_record_, 1e-9);
-  record.seconds = seconds_;
-  record.loader_wait_seconds = loader_.waited_seconds();
-  examples_at_record_ = examples_;
-  seconds_at_record_ = seconds_;
+  record.epoch = EpochOf(parts_.plan, position_.examples);
+  record.loss = position_.loss;
+  record.examples_per_second = static_cast<double>((position_.examples - examples_at_record_).value()) /
+                               std::max(seconds - seconds_at_record_, 1e-9);
+  record.seconds = seconds;
+  record.loader_wait_seconds = position().loader_wait_seconds;
+  examples_at_record_ = position_.examples;
+  seconds_at_record_ = seconds;
   for (Observer* observer : observers_) observer->OnUpdate(record);
 }
 
 void Trainer::EvaluateNow() {
   const Evaluation result = Evaluate(*parts_.model, parts_.data.test, parts_.device, parts_.options.run.precision);
-  evaluation_.updates = updates_;
-  evaluation_.examples = examples_;
-  evaluation_.epoch =
-      static_cast<double>(examples_.value()) / static_cast<double>(parts_.plan.train_examples().value());
-  evaluation_.loss = result.loss;
-  evaluation_.accuracy = result.accuracy;
-  evaluation_.train_seconds = seconds_;
-  for (Observer* observer : observers_) observer->OnEvaluation(evaluation_);
+  report::EvaluationRecord& record = position_.evaluation;
+  record.updates = position_.updates;
+  record.examples = position_.examples;
+  record.epoch = EpochOf(parts_.plan, position_.examples);
+  record.loss = result.loss;
+  record.accuracy = result.accuracy;
+  record.train_seconds = position_.train_seconds;
+  position_.best_accuracy = std::max(position_.best_accuracy, result.accuracy);
+  for (Observer* observer : observers_) observer->OnEvaluation(record);
 }
 
-report::RunFooter Trainer::Close() {
-  if (end_ == report::RunEnd::kFinished && evaluation_.updates != updates_) EvaluateNow();
-  report::RunFooter footer;
+RunPosition Trainer::position() const {
+  RunPosition position = position_;
+  position.loader_wait_seconds += loader_.waited_seconds();
+  position.total_seconds += SecondsSince(created_);
+  return position;
+}
+
+report::RunFooter Trainer::Close(report::RunFooter footer) {
+  if (end_ == report::RunEnd::kFinished && position_.evaluation.updates != position_.updates) EvaluateNow();
   footer.end = end_;
   footer.reason = reason_;
-  footer.updates = updates_;
-  footer.examples = examples_;
-  footer.final_evaluation = evaluation_;
-  footer.train_seconds = seconds_;
-  footer.total_seconds = SecondsSince(created_);
+  footer.updates = position_.updates;
+  footer.examples = position_.examples;
+  footer.final_evaluation = position_.evaluation;
+  footer.train_seconds = position_.train_seconds;
+  footer.total_seconds = position().total_seconds;
   for (Observer* observer : observers_) observer->OnFooter(footer);
   return footer;
 }

@@ -10,6 +10,9 @@
 // update's loss is the sum over its micro-batches, divided once by the global batch (no mean of means); its ghost
 // batches are cut by position in the global batch. So micro-batches, loader threads and prefetching change neither the
 // order of the examples nor the statistics.
+//
+// Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
+// as they were goes on as if it had never stopped.
 #pragma once
 
 #include <atomic>
@@ -25,20 +28,27 @@ namespace crescendo::train {
 class Trainer {
  public:
   // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once true, the run ends with what it
-  // has; an update that was not finished leaves no trace in the weights.
-  Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop);
+  // has; an update that was not finished leaves no trace in weights, running statistics or optimizer. `start`: where a
+  // run goes on whose state is in `parts` already.
+  Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
+          const RunPosition& start = {});
 
   // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches
   // the weights. None of these throws; RunError where the machine fails (a full disk under the log).
   report::RunEnd Train();
 
   // Evaluates what a finished run has learned, if that was not just done, and tells the observers how the run ended.
-  report::RunFooter Close();
+  // `footer` holds what the caller knows of that.
+  report::RunFooter Close(report::RunFooter footer = {});
+
+  RunPosition position() const;
 
  private:
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
   void RequestExamples();
+  void RememberStatistics();
+  void TakeBack();
   void ApplyMomentumCorner(const schedule::Setting& setting);
   void Record(const schedule::Setting& setting);
   void EvaluateNow();
@@ -55,18 +65,16 @@ class Trainer {
   size_t ahead_next_ = 0;                          // of them, the first that is not requested yet
   size_t requested_ = 0;                           // micro-batches requested and not taken
 
-  // Where the run stands.
+  // Where the run stands; its seconds are kept up to date by position().
+  RunPosition position_;
   report::RunEnd end_ = report::RunEnd::kFinished;
   std::string reason_;
-  schedule::Updates updates_;
-  schedule::Examples examples_;
-  double loss_ = 0;  // of the last update
-  double momentum_ = 0;
-  size_t phase_ = 0;
-  report::EvaluationRecord evaluation_;
+
+  // The running statistics before the update in progress: they advance with each forward pass.
+  std::vector<at::Tensor> statistics_;
+  std::vector<at::Tensor> statistics_before_;
 
   std::chrono::steady_clock::time_point created_;
-  double seconds_ = 0;  // spent training, without evaluations
   double seconds_at_record_ = 0;
   schedule::Examples examples_at_record_;
 };

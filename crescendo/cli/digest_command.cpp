@@ -1,0 +1,30 @@
+// crescendo digest: what identifies a run, to compare it with another's.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+#include <string>
+
+#include "crescendo/cli/commands.h"
+#include "crescendo/train/digest.h"
+
+namespace crescendo::cli {
+
+void AddDigestCommand(CLI::App& app, int& /*exit_code*/) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("digest", "hashes of a run's settings, order of examples and weights");
+  command->add_option("RUN", *path, "a run's folder, or a weights.safetensors")->required();
+  command->footer(R"(Two runs with equal settings and order did the same; equal weights are promised on one machine
+with one build only. Settings leave out what changes nothing that is learned: where the data are,
+what is logged, threads and micro-batch.
+Examples:
+  crescendo digest runs/grow)");
+  command->callback([path] {
+    const train::RunDigest digest = train::DigestRun(*path);
+    std::cout << fmt::format("settings  {}\norder     {}\nweights   {}\nrun       {}\n", digest.settings, digest.order,
+                             digest.weights, digest.all);
+  });
+}
+
+}  // namespace crescendo::cli

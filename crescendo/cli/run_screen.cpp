@@ -1,0 +1,42 @@
+#include "crescendo/cli/run_screen.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <iostream>
+
+namespace crescendo::cli {
+namespace {
+
+std::atomic<int> stop_signal = 0;
+
+}  // namespace
+
+const std::atomic<int>& CatchStopSignals() {
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  return stop_signal;
+}
+
+int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder) {
+  switch (footer.end) {
+    case report::RunEnd::kFinished:
+      std::cout << fmt::format("test accuracy {:.2f} %, loss {:.6f}, {} updates, {}\n",
+                               100 * footer.final_evaluation.accuracy, footer.final_evaluation.loss,
+                               footer.updates.value(), folder.path().string());
+      return 0;
+    case report::RunEnd::kInterrupted:
+      std::cerr << fmt::format("crescendo: {} after {} of {} updates; to go on: crescendo resume {}\n", footer.reason,
+                               footer.updates.value(), plan.total_updates().value(), folder.path().string());
+      return 128 + stop_signal;
+    case report::RunEnd::kFailed:
+      std::cerr << fmt::format("crescendo: {}\n", footer.reason);
+      return 1;
+  }
+  return 1;
+}
+
+}  // namespace crescendo::cli

@@ -1,0 +1,183 @@
+#include "crescendo/train/resume.h"
+
+#include <fmt/format.h>
+#include <torch/headeronly/version.h>
+
+#include <sstream>
+
+#include "crescendo/base/enum_names.h"
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/base/version.h"
+#include "crescendo/config/difference.h"
+#include "crescendo/config/load.h"
+#include "crescendo/device/device.h"
+#include "crescendo/report/plan_report.h"
+#include "crescendo/report/run_log.h"
+#include "crescendo/train/digest.h"
+
+namespace crescendo::train {
+namespace {
+
+namespace fs = std::filesystem;
+using schedule::Examples;
+
+constexpr const char* kBranchHint = "--branch NEWDIR starts a new run from this state with other options";
+
+config::Options OptionsOf(const Checkpoint& checkpoint, const std::vector<std::string>& overrides) {
+  return config::LoadText(checkpoint.state.config_toml, checkpoint.path, overrides);
+}
+
+config::Options WithLayoutOf(const CheckpointState& state, config::Options options) {
+  if (!options.run.threads) options.run.threads = state.threads;
+  if (!options.run.micro_batch) options.run.micro_batch = state.micro_batch;
+  if (options.run.device == config::DeviceName::kAuto) {
+    options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
+  }
+  return options;
+}
+
+// Returns the changes that are allowed.
+std::string RequireSameOptions(const RunFolder& folder, const config::Options& before, const config::Options& now) {
+  std::string refused;
+  std::string allowed;
+  for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
+    if (config::EffectOf(difference.key) == config::Effect::kNothing) {
+      allowed += fmt::format("{}{}={}", allowed.empty() ? "" : " ", difference.key, difference.after);
+    } else {
+      refused += fmt::format("\n  {}", config::ToText(difference));
+    }
+  }
+  if (refused.empty()) return allowed;
+  throw UserError(
+      fmt::format("{} cannot be resumed with other options than it was trained with:{}\nGive them as they "
+                  "were; or {}",
+                  folder.path().string(), refused, kBranchHint));
+}
+
+// The first line in which two texts differ.
+std::string FirstDifference(const std::string& before, const std::string& now) {
+  std::istringstream a(before);
+  std::istringstream b(now);
+  std::string line_a;
+  std::string line_b;
+  for (int number = 1;; ++number) {
+    const bool more_a = static_cast<bool>(std::getline(a, line_a));
+    const bool more_b = static_cast<bool>(std::getline(b, line_b));
+    if (!more_a && !more_b) return "";
+    if (line_a == line_b && more_a == more_b) continue;
+    return fmt::format("\n  line {}: {}\n  now:     {}", number, more_a ? line_a : "(the end)",
+                       more_b ? line_b : "(the end)");
+  }
+}
+
+void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, const config::Options& options) {
+  const schedule::Plan plan = BuildPlan(options);
+  if (DigestOf(plan) == state.plan_sha256) return;
+  std::string difference;
+  if (fs::exists(folder.plan())) {
+    const std::string recorded = ReadFile(folder.plan());
+    if (Sha256Of(recorded) == state.plan_sha256) difference = FirstDifference(recorded, report::PlanJson(plan));
+  }
+  throw UserError(fmt::format(
+      "{} cannot be resumed: the same options now give another plan than the one it was trained "
+      "with (by crescendo {} {}; this is {} {}){}\n{}",
+      folder.path().string(), state.crescendo_version, state.commit, Version(), Commit(), difference, kBranchHint));
+}
+
+void WarnOfOtherBuild(const CheckpointState& state, const Warn& warn) {
+  const std::pair<std::string, std::string> now[] = {
+      {state.torch_version, TORCH_VERSION}, {state.machine, device::DescribeMachine()}, {state.commit, Commit()}};
+  const char* names[] = {"LibTorch", "the machine", "the commit of crescendo"};
+  for (size_t i = 0; i < std::size(now); ++i) {
+    if (now[i].first == now[i].second) continue;
+    warn(fmt::format("{} was \"{}\" and is \"{}\": the last bits may differ from a run that was never stopped",
+                     names[i], now[i].first, now[i].second));
+  }
+}
+
+}  // namespace
+
+std::optional<report::RunFooter> FinishedRun(const RunFolder& folder) {
+  if (!fs::exists(folder.log()) || !fs::exists(folder.weights())) return std::nullopt;
+  try {
+    const report::RunSummary run = report::ReadRunLog(folder.log());
+    if (run.footer && run.footer->end == report::RunEnd::kFinished) return run.footer;
+  } catch (const UserError&) {
+    // A damaged log does not say that the run has finished.
+  }
+  return std::nullopt;
+}
+
+config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides) {
+  if (!fs::exists(folder.config())) {
+    throw UserError(fmt::format("{} holds no run: there is no {}", folder.path().string(), folder.config().string()));
+  }
+  return config::LoadFile(folder.config(), overrides);
+}
+
+std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
+                                          const Warn& warn) {
+  Continuation next;
+  next.options = OptionsOf(folder, overrides);
+  folder.Lock();
+  std::optional<Checkpoint> newest = NewestCheckpoint(folder.checkpoints(), std::nullopt, warn);
+  if (!newest) return std::nullopt;
+  next.checkpoint = std::move(*newest);
+  const CheckpointState& state = next.checkpoint.state;
+  next.changes = RequireSameOptions(folder, OptionsOf(next.checkpoint, {}), next.options);
+  RequireSamePlan(folder, state, next.options);
+  WarnOfOtherBuild(state, warn);
+  next.layout = WithLayoutOf(state, next.options);
+  return next;
+}
+
+Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,
+                           const std::optional<config::Position>& at, const Warn& warn) {
+  std::optional<Examples> at_most;
+  if (at) at_most = at->Resolve(BuildPlan(OptionsOf(folder, {})).train_examples().value());
+  Continuation next;
+  std::optional<Checkpoint> newest = NewestCheckpoint(folder.checkpoints(), at_most, warn);
+  if (!newest) {
+    std::string there;
+    for (const fs::path& json : ListCheckpoints(folder.checkpoints()))
+      there += fmt::format(" {}", PositionOf(json).value());
+    throw UserError(fmt::format("{} holds no checkpoint to branch from{}; there are{}", folder.path().string(),
+                                at_most ? fmt::format(" at example {} or before", at_most->value()) : "",
+                                there.empty() ? " none" : " some at examples" + there));
+  }
+  next.checkpoint = std::move(*newest);
+  CheckpointState& state = next.checkpoint.state;
+  const config::Options before = OptionsOf(next.checkpoint, {});
+  next.options = OptionsOf(next.checkpoint, overrides);
+  next.layout = next.options;
+  next.branched_from = fmt::format("{}, example {}, update {}", folder.path().string(), state.position.examples.value(),
+                                   state.position.updates.value());
+  if (before.optimizer.name != next.options.optimizer.name) {
+    next.optimizer = OptimizerState::kLeftOut;
+    warn(fmt::format("the state of {} means nothing to {}, which begins anew", NameOf(before.optimizer.name),
+                     NameOf(next.options.optimizer.name)));
+  }
+  // The branch has evaluated nothing yet.
+  state.position.evaluation = {};
+  state.position.best_accuracy = RunPosition{}.best_accuracy;
+  return next;
+}
+
+void RequireSameData(const CheckpointState& state, const data::DatasetPair& data) {
+  std::string differences;
+  const auto compare = [&](const char* name, const std::string& before, const data::Dataset& dataset) {
+    const std::string now = DigestOf(dataset);
+    if (now == before) return;
+    differences += fmt::format("\n  {} ({} examples): SHA-256 {}, now {}", name, dataset.size(), before, now);
+  };
+  compare("train set", state.train_sha256, data.train);
+  compare("test set", state.test_sha256, data.test);
+  if (differences.empty()) return;
+  throw UserError(
+      fmt::format("the data are not those that the run was trained on:{}\ndata.folder says where they are "
+                  "now; {}",
+                  differences, kBranchHint));
+}
+
+}  // namespace crescendo::train

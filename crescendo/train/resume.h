@@ -1,0 +1,55 @@
+// What a stopped run goes on from, and whether it may.
+//
+//   Continuation next = PrepareResume(folder, {"data.threads=2"}, warn);
+//   report::RunFooter footer = ResumeIn(folder, next, watchers, stop);          // session.h
+//
+//   Continuation next = PrepareBranch(folder, {"schedule.policy=decay"}, {}, warn);
+//   report::RunFooter footer = BranchInto(new_folder, next, watchers, stop);
+//
+// A run that is resumed ends in the same bits as one that was never stopped, so everything that could change them must
+// be what it was: options, plan, data, and with them threads and micro-batch, also where the config left those to be
+// chosen. A branch is a new run, with whatever options, that begins from the state of another.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "crescendo/config/options.h"
+#include "crescendo/report/record.h"
+#include "crescendo/train/checkpoint.h"
+#include "crescendo/train/run_folder.h"
+
+namespace crescendo::train {
+
+using Warn = std::function<void(const std::string&)>;
+
+struct Continuation {
+  config::Options options;  // as they are recorded
+  config::Options layout;   // the same, with what "auto" stood for when the checkpoint was written
+  Checkpoint checkpoint;
+  std::string changes;        // of options that change nothing that is learned; "key=value key=value"
+  std::string branched_from;  // of a branch: where from, for people
+  OptimizerState optimizer = OptimizerState::kRequired;
+};
+
+// The footer of a run that has finished and has nothing left to do.
+std::optional<report::RunFooter> FinishedRun(const RunFolder& folder);
+
+// The options of the run in `folder`, with overrides. UserError where it holds none.
+config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides);
+
+// Locks the folder. nullopt where it holds no checkpoint that is whole. UserError: there is no run, or an option or the
+// plan is another; the message shows each difference. Data are compared once they are loaded (RequireSameData).
+std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
+                                          const Warn& warn);
+
+// From the last checkpoint, or the last at `at` or before. UserError where there is none.
+Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,
+                           const std::optional<config::Position>& at, const Warn& warn);
+
+// UserError where the data sets are not those of the checkpoint.
+void RequireSameData(const CheckpointState& state, const data::DatasetPair& data);
+
+}  // namespace crescendo::train

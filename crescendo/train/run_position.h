@@ -1,0 +1,26 @@
+// Where a run stands between two updates: with the tensors of model and optimizer, all that its future depends on. The
+// same on every worker, and a function of what was trained alone (but for the seconds).
+#pragma once
+
+#include "crescendo/report/record.h"
+
+namespace crescendo::train {
+
+struct RunPosition {
+  schedule::Updates updates;    // done; in a run that branched off another, as its own plan counts them
+  schedule::Examples examples;  // seen: the clock
+
+  // Of the last update: what schedule.momentum_buffer compares the next one with.
+  schedule::Examples phase_batch;
+  double momentum = 0;
+
+  double loss = 0;                      // of the last update
+  report::EvaluationRecord evaluation;  // the last; updates 0 where there was none
+  double best_accuracy = -1;            // of all evaluations
+
+  double train_seconds = 0;        // without evaluations
+  double loader_wait_seconds = 0;  // of that, waiting for examples
+  double total_seconds = 0;        // since the run was started, without the time it was stopped
+};
+
+}  // namespace crescendo::train
