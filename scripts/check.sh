@@ -29,7 +29,7 @@ tidy() {  # tidy GREP_FLAGS ARGUMENT...: over the sources whose names `grep GREP
     2> >(sed '/warnings\? generated/d' >&2) | sed '/^clang-tidy-14 /d'
 }
 folders=("$@")
-[[ $# -gt 0 ]] || folders=(crescendo tests)
+[[ $# -gt 0 ]] || folders=(crescendo tests benchmarks)
 tidy -v
 tidy -e '-checks=-clang-analyzer-*'  # the macros of GoogleTest take it four times as long as all other checks
 stage "all checks passed"
