@@ -11,6 +11,8 @@ build:   ## build everything; PRESET=debug|asan|cuda for another kind (CMakePres
 	@scripts/build.sh $(PRESET)
 test:    ## build everything and run all tests
 	@scripts/build.sh $(PRESET) && scripts/test.sh $(PRESET)
+soak:    ## build, then kill a run 200 times and resume it; minutes
+	@scripts/build.sh $(PRESET) resume_test && CRESCENDO_KILLS=200 CRESCENDO_SEED=$$(date +%s) build/$(PRESET)/tests/resume/resume_test --gtest_filter='Kill.*'
 core:    ## build and test only what needs no LibTorch: schedules, plans, configs, reports
 	@scripts/build.sh core && scripts/test.sh core
 check:   ## layering, formatting, clang-tidy
@@ -20,4 +22,4 @@ bench:   ## build, run the benchmarks
 clean:   ## remove what was built; what was fetched stays in .deps
 	@rm -rf build
 
-.PHONY: help demo build test core check bench clean
+.PHONY: help demo build test soak core check bench clean

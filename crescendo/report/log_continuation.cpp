@@ -2,14 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
-#include "crescendo/report/event_log.h"
+#include "crescendo/report/event_reader.h"
 
 namespace crescendo::report {
 namespace {
@@ -48,85 +47,18 @@ bool IsOfTheFuture(const Line& line, const LogPosition& position) {
   return line.updates > position.updates.value();
 }
 
-// ---- Event files: what event_log.cpp writes, a field at a time.
-
-uint64_t LittleEndian(std::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < bytes.size(); ++i) value |= uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
-  return value;
-}
-
-// Takes a protocol-buffer varint from the front of `bytes`.
-uint64_t TakeVarint(std::string_view& bytes) {
-  uint64_t value = 0;
-  for (int shift = 0; !bytes.empty() && shift < 64; shift += 7) {
-    const auto byte = static_cast<unsigned char>(bytes.front());
-    bytes.remove_prefix(1);
-    value |= uint64_t{byte & 0x7Fu} << shift;
-    if (byte < 0x80) break;
-  }
-  return value;
-}
-
-// The first field `number` of a message: an integer's value in `integer`, else its bytes in `content`.
-struct Field {
-  uint64_t integer = 0;
-  std::string_view content;
-};
-
-std::optional<Field> FindField(std::string_view message, uint64_t number) {
-  while (!message.empty()) {
-    const uint64_t key = TakeVarint(message);
-    Field field;
-    size_t size = 0;
-    switch (key & 7) {
-      case 0:
-        field.integer = TakeVarint(message);
-        break;
-      case 1:
-        size = 8;
-        break;
-      case 2:
-        size = TakeVarint(message);
-        break;
-      case 5:
-        size = 4;
-        break;
-      default:
-        return std::nullopt;
-    }
-    if (size > message.size()) return std::nullopt;
-    field.content = message.substr(0, size);
-    message.remove_prefix(size);
-    if (key >> 3 == number) return field;
-  }
-  return std::nullopt;
-}
-
-// Event: step = 2, summary = 5; Summary: value = 1; Value: tag = 1.
-bool IsOfTheFuture(std::string_view event, int64_t last_step, int64_t last_evaluated_step) {
-  const auto step = FindField(event, 2);
-  const auto summary = FindField(event, 5);
-  if (!step || !summary) return false;  // the version of the format
-  const auto value = FindField(summary->content, 1);
-  const auto tag = value ? FindField(value->content, 1) : std::nullopt;
-  const bool is_evaluation = tag && tag->content.starts_with("test/");
-  return static_cast<int64_t>(step->integer) > (is_evaluation ? last_evaluated_step : last_step);
+bool IsOfTheFuture(const ScalarEvent& event, int64_t last_step, int64_t last_evaluated_step) {
+  return event.step > (event.tag.starts_with("test/") ? last_evaluated_step : last_step);
 }
 
 void CutEventFile(const fs::path& path, int64_t last_step, int64_t last_evaluated_step) {
-  constexpr size_t kLengthAndCheck = 12;
-  constexpr size_t kCheck = 4;
   const std::string bytes = ReadFile(path);
-  size_t kept = 0;
-  while (bytes.size() - kept >= kLengthAndCheck + kCheck) {
-    const std::string_view rest = std::string_view(bytes).substr(kept);
-    const uint64_t length = LittleEndian(rest.substr(0, 8));
-    if (length > rest.size() - kLengthAndCheck - kCheck) break;
-    const std::string_view event = rest.substr(kLengthAndCheck, length);
-    if (FrameTfRecord(event) != rest.substr(0, kLengthAndCheck + length + kCheck)) break;  // damaged
-    if (IsOfTheFuture(event, last_step, last_evaluated_step)) break;
-    kept += kLengthAndCheck + length + kCheck;
+  const EventFileContent content = ParseEventFile(bytes);
+  size_t kept = content.readable_bytes;
+  for (const ScalarEvent& event : content.scalars) {
+    if (!IsOfTheFuture(event, last_step, last_evaluated_step)) continue;
+    kept = event.offset;
+    break;
   }
   Truncate(path, kept, bytes.size());
 }

@@ -182,11 +182,11 @@ void Checkpointer::RemoveOld() const {
   if (all.size() <= keep) return;
   fs::path best;
   double best_accuracy = -1;
-  for (const fs::path& json : all) {
+  for (const fs::path& json : all) {  // the newest first; of equals the oldest stays
     if (!options_.keep_best) break;
     try {
       const RunPosition position = ReadCheckpointState(json).position;
-      if (position.evaluation.updates != position.updates || position.evaluation.accuracy <= best_accuracy) continue;
+      if (position.evaluation.updates != position.updates || position.evaluation.accuracy < best_accuracy) continue;
       best = json;
       best_accuracy = position.evaluation.accuracy;
     } catch (const UserError&) {

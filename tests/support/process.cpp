@@ -54,7 +54,8 @@ ProcessResult RunProcess(const std::vector<std::string>& arguments, const Proces
   std::array<pollfd, 2> waiting{pollfd{output[0], POLLIN, 0}, pollfd{errors[0], POLLIN, 0}};
   int open_ends = 2;
   while (open_ends > 0) {
-    ::poll(waiting.data(), waiting.size(), -1);
+    ::poll(waiting.data(), waiting.size(), options.kill_when ? 1 : -1);
+    if (options.kill_when && options.kill_when(result.errors)) ::kill(child, SIGKILL);
     for (pollfd& end : waiting) {
       if (end.fd < 0 || end.revents == 0) continue;
       if (!ReadInto(end.fd == output[0] ? result.output : result.errors, end.fd)) {

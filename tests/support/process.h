@@ -1,6 +1,7 @@
 // Runs a real program and says what it printed and how it ended.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@ struct ProcessResult {
 
 struct ProcessOptions {
   int signal_after_text = 0;  // sends this signal once `text` has been seen on stderr
-  std::string text;
-  std::string folder;  // to run in; "" here
+  std::string text = {};
+  // Ends it with SIGKILL once this is true; asked about every millisecond, with what it has printed on stderr.
+  std::function<bool(const std::string& errors)> kill_when = {};
+  std::string folder = {};  // to run in; "" here
 };
 
 // The first argument is the program.

@@ -1,0 +1,213 @@
+// A run that is stopped and resumed is the run that was never stopped, bit by bit.
+#include <ATen/Parallel.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/config/load.h"
+#include "crescendo/report/run_log.h"
+#include "crescendo/train/digest.h"
+#include "crescendo/train/session.h"
+#include "tests/equivalence/small_run.h"
+#include "tests/resume/run_files.h"
+#include "tests/support/temporary_folder.h"
+
+namespace crescendo {
+namespace {
+
+namespace fs = std::filesystem;
+using support::ExpectSameRun;
+using support::ResumeHere;
+using support::TemporaryFolder;
+using support::TrainHere;
+using ::testing::HasSubstr;
+using train::RunFolder;
+
+class Resume : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { at::set_num_threads(1); }
+  TemporaryFolder folder_;
+};
+
+// Phases begin with updates 25 and 38; update 25 ends epoch 1, which update 38 and 44 do not.
+TEST_F(Resume, AtPhaseBoundariesBesideThemAndInMidEpoch) {
+  TrainHere(folder_ / "whole");
+  for (const int64_t updates : {1, 12, 24, 25, 26, 37, 38, 39, 45, 46}) {
+    support::CopyAsKilledAfter(folder_ / "whole", folder_ / "resumed", updates);
+    const report::RunFooter footer = ResumeHere(folder_ / "resumed");
+    EXPECT_EQ(footer.end, report::RunEnd::kFinished);
+    EXPECT_EQ(footer.updates, schedule::Updates{46});
+    ExpectSameRun(folder_ / "resumed", folder_ / "whole");
+    const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "resumed").log());
+    ASSERT_EQ(log.resumes.size(), 1);
+    EXPECT_EQ(log.resumes[0].updates, schedule::Updates{updates});
+  }
+}
+
+TEST_F(Resume, WithEveryOptimizer) {
+  const std::vector<std::vector<std::string>> optimizers = {
+      {"optimizer.name=sgd", "reference.momentum=0"},
+      {"optimizer.name=momentum", "schedule.momentum_buffer=rescale", R"(schedule.momentum_table=[["1ep", 0.5]])"},
+      {"optimizer.name=nesterov", "schedule.momentum_buffer=reset"},
+      {"optimizer.name=adam", "reference.learning_rate=0.003"},
+      {"optimizer.name=adamw", "reference.learning_rate=0.003"},
+      {"optimizer.name=rmsprop", "reference.learning_rate=0.003", "reference.momentum=0.5"},
+      {"optimizer.name=lars", "reference.learning_rate=5"},
+      {"optimizer.name=lamb", "reference.learning_rate=0.003"},
+  };
+  for (std::vector<std::string> overrides : optimizers) {
+    SCOPED_TRACE(overrides.front());
+    overrides.emplace_back("schedule.length=1.6ep");
+    overrides.emplace_back("reference.boundaries=[\"1ep\"]");
+    overrides.emplace_back("checkpoint.every=200sp");
+    const fs::path whole = folder_ / (overrides.front() + "_whole");
+    const fs::path resumed = folder_ / (overrides.front() + "_resumed");
+    TrainHere(whole, overrides);
+    support::CopyAsKilledAfter(whole, resumed, 25);
+    ResumeHere(resumed);
+    ExpectSameRun(resumed, whole);
+  }
+}
+
+TEST_F(Resume, InBfloat16AndOfAnMlp) {
+  const std::vector<std::vector<std::string>> kinds = {
+      {"run.precision=bf16"}, {"model.name=mlp", "model.hidden=[32]"}, {"schedule.epoch_tail=drop"}};
+  for (const std::vector<std::string>& overrides : kinds) {
+    SCOPED_TRACE(overrides.front());
+    const fs::path whole = folder_ / (overrides.front() + "_whole");
+    const fs::path resumed = folder_ / (overrides.front() + "_resumed");
+    TrainHere(whole, overrides);
+    support::CopyAsKilledAfter(whole, resumed, 30);
+    ResumeHere(resumed);
+    ExpectSameRun(resumed, whole);
+  }
+}
+
+// What "auto" stood for is part of the checkpoint: measured again, it might be another.
+TEST_F(Resume, UsesTheMicroBatchThatWasChosen) {
+  TrainHere(folder_ / "whole", {"run.micro_batch=auto"});
+  support::CopyAsKilledAfter(folder_ / "whole", folder_ / "resumed", 20);
+  ResumeHere(folder_ / "resumed");
+  ExpectSameRun(folder_ / "resumed", folder_ / "whole");
+}
+
+// Stopped by a signal at any moment, mostly between two micro-batches of an update: what the update did to the running
+// statistics is taken back, and no update is lost.
+TEST_F(Resume, AfterStopsInMidAccumulation) {
+  TrainHere(folder_ / "whole", {"run.micro_batch=4"});
+  const config::Options options =
+      config::LoadText(support::CheckpointedConfig(), "small.toml", {"run.micro_batch=4", "checkpoint.every=none"});
+  const RunFolder run = RunFolder::Create(folder_ / "stopped", false);
+  std::mt19937 random(7);
+  int stops = 0;
+  report::RunFooter footer;
+  footer.end = report::RunEnd::kInterrupted;
+  while (footer.end == report::RunEnd::kInterrupted) {
+    std::atomic<int> stop = 0;
+    // Counts from an update, not from the start: loading takes longer than the run.
+    struct StopLater : train::Observer {
+      StopLater(std::atomic<int>& flag, std::chrono::microseconds after) : stop(flag), delay(after) {}
+      void OnUpdate(const report::UpdateRecord&) override {
+        if (!thread.joinable()) {
+          thread = std::jthread([this] {
+            std::this_thread::sleep_for(delay);
+            stop = 15;
+          });
+        }
+      }
+      std::atomic<int>& stop;
+      std::chrono::microseconds delay;
+      std::jthread thread;
+    } stopper(stop, std::chrono::microseconds(random() % 30'000));
+    if (stops == 0) {
+      footer = train::TrainInto(run, options, {&stopper}, stop);
+    } else {
+      const auto next = train::PrepareResume(run, {}, [](const std::string&) {});
+      footer = train::ResumeIn(run, next.value(), {&stopper}, stop);
+    }
+    ++stops;
+  }
+  EXPECT_GT(stops, 3);
+  const auto without_header = [&](const char* name) {
+    const std::string log = support::TimelessLog(folder_ / name);
+    return log.substr(log.find('\n'));  // the configs differ in checkpoint.every
+  };
+  EXPECT_EQ(without_header("stopped"), without_header("whole"));
+  EXPECT_EQ(train::DigestRun(folder_ / "stopped").weights, train::DigestRun(folder_ / "whole").weights);
+  EXPECT_EQ(support::EventSteps(folder_ / "stopped"), support::EventSteps(folder_ / "whole"));
+}
+
+TEST_F(Resume, WithOtherOptionsIsRefusedKeyByKey) {
+  TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
+  try {
+    ResumeHere(folder_ / "stopped", {"run.seed=2", "optimizer.weight_decay=0.001", "data.threads=2"});
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("cannot be resumed with other options than it was trained with:\n"
+                                        "  optimizer.weight_decay: 5e-4, now 0.001\n"
+                                        "  run.seed: 1, now 2\n"));
+    EXPECT_THAT(error.what(), HasSubstr("--branch NEWDIR"));
+    EXPECT_THAT(error.what(), Not(HasSubstr("data.threads")));
+  }
+  // A config that was edited is the same thing.
+  const fs::path config = RunFolder(folder_ / "stopped").config();
+  std::string text = ReadFile(config);
+  text.replace(text.find("seed = 1"), 8, "seed = 5");
+  WriteFileAtomically(config, text);
+  EXPECT_THROW(ResumeHere(folder_ / "stopped"), UserError);
+}
+
+TEST_F(Resume, WithOptionsThatChangeNothingLearnedIsAllowedAndRecorded) {
+  TrainHere(folder_ / "whole", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "whole", folder_ / "stopped", 10);
+  ResumeHere(folder_ / "stopped", {"data.threads=2", "data.prefetch=1", "checkpoint.every=none"});
+  EXPECT_EQ(support::TimelessLog(folder_ / "stopped"), support::TimelessLog(folder_ / "whole"));
+  EXPECT_EQ(train::DigestRun(folder_ / "stopped").all, train::DigestRun(folder_ / "whole").all);
+  const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "stopped").log());
+  EXPECT_EQ(log.resumes.at(0).changes, "checkpoint.every=\"none\" data.prefetch=1 data.threads=2");
+  EXPECT_THAT(ReadFile(RunFolder(folder_ / "stopped").config()), HasSubstr("prefetch = 1"));
+}
+
+TEST_F(Resume, WithOtherDataOrAnotherPlanIsRefused) {
+  const std::string table = "1,0,a\n2,1,b\n3,1,b\n4,0,a\n5,1,b\n6,0,a\n7,1,b\n8,0,a\n";
+  const std::string file = folder_.Write("table.csv", table);
+  const std::vector<std::string> csv = {
+      "data.name=csv",    "data.train_file=" + file,  "data.test_examples=2", "data.train_examples=0", "model.name=mlp",
+      "model.hidden=[4]", "reference.global_batch=2", "schedule.length=4ep",  "model.ghost_batch=2"};
+  TrainHere(folder_ / "run", csv);
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 4);
+  folder_.Write("table.csv", "9" + table.substr(1));
+  const auto message = [&] {
+    try {
+      ResumeHere(folder_ / "stopped");
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_THAT(message(), HasSubstr("the data are not those that the run was trained on:\n  train set (6 examples)"));
+  folder_.Write("table.csv", table + "9,0,a\n");  // another N: another plan
+  EXPECT_THAT(message(), HasSubstr("now give another plan"));
+  EXPECT_THAT(message(), HasSubstr("\"train_examples\": 6"));
+  folder_.Write("table.csv", table);
+  EXPECT_EQ(message(), "");
+}
+
+TEST_F(Resume, OfARunWithoutACheckpointOrOfNoRunSaysSo) {
+  TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 0);
+  EXPECT_EQ(support::FindCheckpoint(folder_ / "stopped").examples, -1);
+  EXPECT_THROW(ResumeHere(folder_ / "nothing"), UserError);
+  EXPECT_TRUE(train::FinishedRun(RunFolder(folder_ / "run")).has_value());
+  EXPECT_FALSE(train::FinishedRun(RunFolder(folder_ / "stopped")).has_value());
+}
+
+}  // namespace
+}  // namespace crescendo
