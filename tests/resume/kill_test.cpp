@@ -57,6 +57,8 @@ class Kill : public ::testing::Test {
             "--out",
             (folder_ / out).string(),
             "run.micro_batch=4",
+            "checkpoint.every=40sp",
+            "checkpoint.keep_last=2",
             "schedule.length=10ep",
             R"(reference.boundaries=["3ep", "6ep"])"};
   }
@@ -65,7 +67,7 @@ class Kill : public ::testing::Test {
   }
 
   TemporaryFolder folder_;
-  // 137 updates in three phases; micro-batches of one ghost: 2 to 8 in an update.
+  // 138 updates in three phases; micro-batches of one ghost: 2 to 8 in an update.
   std::string config_ = folder_.Write("config.toml", support::CheckpointedConfig());
 };
 
@@ -135,7 +137,7 @@ TEST_F(Kill, AtAnyMomentLosesNothing) {
 TEST_F(Kill, OfSigtermKeepsTheStateAndSaysHowToGoOn) {
   ASSERT_EQ(RunProcess(TrainCommand("whole")).exit_code, 0);
   const ProcessResult stopped =
-      RunProcess(TrainCommand("killed"), {.signal_after_text = SIGTERM, .text = "update 1/137"});
+      RunProcess(TrainCommand("killed"), {.signal_after_text = SIGTERM, .text = "update 1/138"});
   ASSERT_EQ(stopped.exit_code, 128 + SIGTERM) << stopped.errors;
   EXPECT_THAT(stopped.errors, HasSubstr("to go on: crescendo resume " + (folder_ / "killed").string()));
   const ProcessResult resumed = RunProcess({CRESCENDO_PROGRAM, "resume", (folder_ / "killed").string()});
