@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 
-packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev
+packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libboost-dev
           libcurl4-openssl-dev libssl-dev zlib1g-dev liblzma-dev libarchive-dev
           libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
           python3-pip unzip xz-utils ca-certificates  # to fetch LibTorch and data

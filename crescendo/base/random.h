@@ -20,6 +20,8 @@ enum class Stream : uint32_t {
   kExampleOrder = 2,
   kAugmentation = 3,
   kSyntheticData = 4,
+  kBootstrap = 21,
+  kTrialOrder = 22,
 };
 
 // Philox4x32-10: four 32-bit words from a 128-bit counter and a 64-bit key.

@@ -1,0 +1,112 @@
+#include "crescendo/report/verdict.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace crescendo::report {
+namespace {
+
+using ::testing::HasSubstr;
+
+VariantOutcomes Variant(std::string name, const std::vector<std::optional<double>>& values, int64_t first_seed = 1) {
+  VariantOutcomes variant{std::move(name), {}};
+  for (const auto& value : values) variant.outcomes.push_back({first_seed++, value});
+  return variant;
+}
+
+const VariantOutcomes kDecay = Variant("decay", {94.32, 94.11, 94.45, 94.27, 94.03});
+
+Comparison Against(const VariantOutcomes& reference, const VariantOutcomes& variant, double margin = 0.3) {
+  return *Analyse({reference, variant}, {.margin = margin})[1].comparison;
+}
+
+TEST(Verdict, EqualUpToNoiseIsEquivalent) {
+  const Comparison grow = Against(kDecay, Variant("grow", {94.29, 94.20, 94.37, 94.33, 94.10}));
+  EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
+  EXPECT_EQ(grow.sentence, "equivalent: within 0.3 points (-0.07 to 0.11)");  // SciPy's interval of the five pairs
+}
+
+TEST(Verdict, AScheduleThatIsReallyWorseIsFoundOut) {
+  const Comparison large = Against(kDecay, Variant("large", {93.12, 92.71, 93.55, 93.30, 93.02}));
+  EXPECT_EQ(large.verdict, Verdict::kWorse);
+  EXPECT_THAT(large.sentence, ::testing::StartsWith("worse by 0."));
+  EXPECT_EQ(Against(Variant("large", {93.12, 92.71, 93.55, 93.30, 93.02}), kDecay).verdict, Verdict::kBetter);
+}
+
+TEST(Verdict, FewRunsSayHowManyMore) {
+  const Comparison undecided = Against(kDecay, Variant("grow", {94.9, 93.8, 94.6, 94.0, 94.1}));
+  EXPECT_EQ(undecided.verdict, Verdict::kUndecided);
+  ASSERT_TRUE(undecided.more_seeds);
+  EXPECT_THAT(undecided.sentence, HasSubstr("about " + std::to_string(*undecided.more_seeds) + " more seeds"));
+
+  // So many seeds decide and one fewer do not, if difference and spread stay what they are.
+  const Difference& now = *undecided.by_seed;
+  const auto chance = [&](int64_t seeds) {
+    const double error = now.standard_error * std::sqrt(5.0 / static_cast<double>(seeds));
+    const auto degrees = static_cast<double>(seeds - 1);
+    return std::max(PowerOfEquivalence(now.value, 0.3, error, degrees, 0.05),
+                    PowerOfDifference(now.value, error, degrees, 0.05));
+  };
+  EXPECT_GE(chance(5 + *undecided.more_seeds), 0.8);
+  EXPECT_LT(chance(4 + *undecided.more_seeds), 0.8);
+}
+
+TEST(Verdict, OneSeedDecidesNothing) {
+  const Comparison single = Against(kDecay, Variant("grow", {94.2}));
+  EXPECT_EQ(single.verdict, Verdict::kUndecided);
+  EXPECT_FALSE(single.more_seeds);
+  EXPECT_EQ(single.sentence, "not enough runs: two seeds each are the least");
+}
+
+TEST(Verdict, PairsSharedSeedsAndElseComparesGroups) {
+  const Comparison shared = Against(kDecay, Variant("grow", {94.29, 94.20, 94.37, 94.33}, 3));
+  ASSERT_TRUE(shared.by_seed);  // seeds 3, 4, 5
+  EXPECT_EQ(shared.by_seed->degrees_of_freedom, 2);
+  EXPECT_NEAR(shared.by_seed->value, ((94.29 - 94.45) + (94.20 - 94.27) + (94.37 - 94.03)) / 3, 1e-9);
+  const Comparison apart = Against(kDecay, Variant("grow", {94.29, 94.20, 94.37}, 6));
+  EXPECT_FALSE(apart.by_seed);
+  EXPECT_EQ(apart.deciding(), &*apart.welch);
+}
+
+TEST(Verdict, FailedRunsStayInTheTable) {
+  const auto table = Analyse({kDecay, Variant("grow", {94.29, std::nullopt, 94.37, 94.33, 94.10}),
+                              Variant("broken", {std::nullopt, std::nullopt, 94.3})},
+                             {});
+  EXPECT_EQ(table[1].failed, 1);
+  EXPECT_EQ(table[1].summary->n, 4);
+  EXPECT_TRUE(std::isinf(table[1].worst));
+  EXPECT_NEAR(table[1].median, 94.29, 1e-9);
+  EXPECT_TRUE(std::isinf(table[2].median));
+  EXPECT_EQ(table[1].comparison->verdict, Verdict::kFails);
+  EXPECT_THAT(table[1].comparison->sentence, ::testing::StartsWith("fails: 1 of 5 runs failed; the others differ by"));
+  EXPECT_EQ(table[2].comparison->sentence, "fails: 2 of 3 runs failed");
+}
+
+TEST(Verdict, AFailureOfTheReferenceDoesNotHideAVariant) {
+  const Comparison grow =
+      Against(Variant("decay", {94.32, 94.11, std::nullopt, 94.27}), Variant("grow", {94.30, 94.12, 94.40, 94.26}));
+  EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
+  EXPECT_EQ(grow.by_seed->degrees_of_freedom, 2);
+}
+
+TEST(Verdict, ManyVariantsNeedStrongerEvidence) {
+  const VariantOutcomes near = Variant("near", {94.34, 94.00, 94.62, 94.22, 93.90});
+  ASSERT_EQ(Against(kDecay, near, 0.2).verdict, Verdict::kEquivalent);
+  std::vector<VariantOutcomes> many = {kDecay};
+  for (int i = 0; i < 8; ++i) many.push_back(near);
+  const auto table = Analyse(many, {.margin = 0.2});
+  EXPECT_EQ(table[1].comparison->verdict, Verdict::kUndecided);
+  EXPECT_NEAR(table[1].comparison->p_equivalence_adjusted, 8 * table[1].comparison->same->p, 1e-12);
+}
+
+TEST(Verdict, NothingHasEndedYet) {
+  const auto table = Analyse({{"decay", {}}, {"grow", {}}}, {});
+  EXPECT_FALSE(table[0].summary);
+  EXPECT_TRUE(std::isnan(table[0].median));
+  EXPECT_EQ(table[1].comparison->verdict, Verdict::kUndecided);
+}
+
+}  // namespace
+}  // namespace crescendo::report
