@@ -32,6 +32,7 @@ int Run(int argc, char** argv) {
   crescendo::cli::AddTrainCommand(app, exit_code);
   crescendo::cli::AddResumeCommand(app, exit_code);
   crescendo::cli::AddEvalCommand(app, exit_code);
+  crescendo::cli::AddCompareCommand(app, exit_code);
   crescendo::cli::AddReportCommand(app, exit_code);
   crescendo::cli::AddDigestCommand(app, exit_code);
   crescendo::cli::AddConfigCommand(app, exit_code);

@@ -1,41 +1,124 @@
-// crescendo report: runs side by side.
+// crescendo report: what runs, or a study, have come to.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
-#include "crescendo/report/comparison.h"
-#include "crescendo/train/run_folder.h"
+#include "crescendo/report/study_page.h"
+#include "crescendo/report/study_text.h"
+#include "crescendo/study/collect.h"
+#include "crescendo/train/build.h"
+
+namespace crescendo::cli {
+
+enum class ReportFormat { kTable, kHtml, kMarkdown, kCsv, kJson };
+
+}  // namespace crescendo::cli
+
+namespace crescendo {
+
+template <>
+inline constexpr auto kEnumCases<cli::ReportFormat> = std::to_array<EnumCase<cli::ReportFormat>>({
+    {cli::ReportFormat::kTable, "table", "aligned columns for the terminal"},
+    {cli::ReportFormat::kHtml, "html", "a page with figures, in one file"},
+    {cli::ReportFormat::kMarkdown, "md", "tables and sentences for a document"},
+    {cli::ReportFormat::kCsv, "csv", "a row per run"},
+    {cli::ReportFormat::kJson, "json", "everything, the curves too"},
+});
+
+}  // namespace crescendo
 
 namespace crescendo::cli {
 namespace {
 
-// "runs/demo/grow/" -> "grow"
-std::string NameOfRun(const std::filesystem::path& folder) {
-  return std::filesystem::absolute(folder / "").lexically_normal().parent_path().filename().string();
-}
+struct Arguments {
+  std::vector<std::string> words;  // runs or a study; and overrides, for a study
+  std::string out;
+  ReportFormat format = ReportFormat::kTable;
+  bool format_given = false;
+  std::optional<int64_t> seeds;
+};
 
-void Report(const std::vector<std::string>& folders) {
-  std::vector<report::NamedRun> runs;
-  for (const std::string& folder : folders) {
-    runs.push_back({NameOfRun(folder), report::ReadRunLog(train::RunFolder(folder).log())});
-    if (const std::string& warning = runs.back().run.warning; !warning.empty()) {
-      std::cerr << "crescendo: " << warning << '\n';
+report::StudyResults Collect(const Arguments& arguments) {
+  std::vector<std::filesystem::path> paths;
+  std::vector<std::string> overrides;
+  for (const std::string& word : arguments.words) {
+    if (word.find('=') != std::string::npos && !std::filesystem::exists(word)) {
+      overrides.push_back(word);
+    } else {
+      paths.emplace_back(word);
     }
   }
-  std::cout << report::ComparisonTable(runs);
+  if (paths.empty()) throw UserError("crescendo report needs the folders of runs, or a study file");
+  if (paths.size() == 1 && study::IsStudyFile(paths.front())) {
+    const study::Study study = study::LoadStudy(paths.front(), overrides, arguments.seeds);
+    const std::vector<study::Trial> trials = study::MakeTrials(study, train::BuildPlan);
+    return study::CollectStudy(study, trials, study::FindRuns(study, trials));
+  }
+  for (const std::filesystem::path& path : paths) {
+    if (study::IsStudyFile(path)) {
+      throw UserError(fmt::format("{} is a study; a report is of one study, or of runs", path.string()));
+    }
+  }
+  if (!overrides.empty() || arguments.seeds) {
+    throw UserError(
+        fmt::format("{} changes a study, and none was given", overrides.empty() ? "--seeds" : overrides.front()));
+  }
+  return study::CollectRuns(paths);
+}
+
+std::string Text(const report::StudyResults& results, ReportFormat format) {
+  if (format == ReportFormat::kCsv) return report::StudyCsv(results);
+  const report::StudySummary summary = report::Summarize(results);
+  switch (format) {
+    case ReportFormat::kHtml:
+      return report::StudyPage(results, summary);
+    case ReportFormat::kMarkdown:
+      return report::StudyMarkdown(results, summary);
+    case ReportFormat::kJson:
+      return report::StudyJson(results, summary);
+    default:
+      return report::StudyTable(results, summary);
+  }
+}
+
+void Report(const Arguments& arguments) {
+  const ReportFormat format = arguments.format_given || arguments.out.empty() ? arguments.format : ReportFormat::kHtml;
+  const std::string text = Text(Collect(arguments), format);
+  if (arguments.out.empty()) {
+    std::cout << text;
+    return;
+  }
+  WriteFileAtomically(arguments.out, text);
+  std::cerr << arguments.out << '\n';
 }
 
 }  // namespace
 
 void AddReportCommand(CLI::App& app, int& /*exit_code*/) {
-  auto folders = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("report", "compare runs: updates, final accuracy, seconds");
-  command->add_option("RUN", *folders, "folders of runs, finished or not")->required();
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("report", "tables and figures of runs or of a study, also while they go on");
+  command
+      ->add_option("RUN", arguments->words,
+                   "folders of runs, or one study file with the options to change that its runs were made with")
+      ->required();
+  AddEnumOption(*command, "--format", arguments->format, "how to show it");
+  command->add_option("--out", arguments->out, "write it into this file; as a page, unless --format says otherwise");
+  command->add_option("--seeds", arguments->seeds, "of a study: the seeds 1 to this, instead of its own");
   command->footer(R"(Examples:
-  crescendo report runs/demo/decay runs/demo/hybrid runs/demo/grow)");
-  command->callback([folders] { Report(*folders); });
+  crescendo report recipes/studies/letter.toml
+  crescendo report recipes/studies/letter.toml --out letter.html
+  crescendo report runs/decay runs/grow --format md)");
+  command->callback([arguments, command] {
+    arguments->format_given = command->count("--format") > 0;
+    Report(*arguments);
+  });
 }
 
 }  // namespace crescendo::cli

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/config/load.h"
 #include "crescendo/config/value_codec.h"
@@ -131,6 +132,7 @@ TEST(ToToml, EveryRecipeLoadsBackToTheSameOptions) {
   if (!std::filesystem::exists(recipes)) GTEST_SKIP() << "run in the repository's root, where the recipes are";
   for (const auto& entry : std::filesystem::recursive_directory_iterator(recipes)) {
     if (entry.path().extension() != ".toml") continue;
+    if (ReadFile(entry.path()).find("[variants.") != std::string::npos) continue;  // a study: read in study_test.cpp
     const Options options = LoadFile(entry.path());
     EXPECT_EQ(LoadText(ToToml(options), "resolved.toml"), options) << entry.path();
   }

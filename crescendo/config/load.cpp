@@ -14,6 +14,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/config/fields.h"
+#include "crescendo/config/layers.h"
 #include "crescendo/config/validate.h"
 #include "crescendo/config/value_codec.h"
 
@@ -296,6 +297,21 @@ Options LoadText(std::string_view text, const fs::path& source_name, const std::
   const int rank = static_cast<int>(layers.size());
   for (const std::string& given : overrides) layers.push_back(OverrideLayer(given, rank));
   return Load(std::move(layers), source_name.string());
+}
+
+Options LoadLayers(const fs::path& path, std::vector<TableLayer> tables, const std::vector<std::string>& overrides) {
+  std::vector<Layer> layers;
+  AddFileLayers(ReadFile(path), path, {}, layers);
+  for (TableLayer& table : tables) {
+    const int rank = static_cast<int>(layers.size());
+    layers.push_back({.table = std::move(table.table),
+                      .name = table.file.string(),
+                      .folder = table.file.parent_path(),
+                      .rank = rank});
+  }
+  const int rank = static_cast<int>(layers.size());
+  for (const std::string& given : overrides) layers.push_back(OverrideLayer(given, rank));
+  return Load(std::move(layers), path.string());
 }
 
 Options LoadFile(const fs::path& path, const std::vector<std::string>& overrides) {

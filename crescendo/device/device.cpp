@@ -55,6 +55,15 @@ c10::Device ChooseDevice(config::DeviceName name) {
                               kBuiltForGpus ? "" : ", `cmake --preset cuda` builds a crescendo that uses a GPU"));
 }
 
+int64_t GpuCount() {
+#ifdef CRESCENDO_CUDA
+  int count = 0;
+  if (c10::cuda::GetDeviceCount(&count) == cudaSuccess) return count;
+  (void)cudaGetLastError();
+#endif
+  return 0;
+}
+
 void SetThreads(std::optional<int64_t> threads) {
   at::set_num_threads(static_cast<int>(threads.value_or(UsableCores())));
 }

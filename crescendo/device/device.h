@@ -19,6 +19,9 @@ namespace crescendo::device {
 // that says which.
 c10::Device ChooseDevice(config::DeviceName name);
 
+// GPUs this program can train on; 0 where it was built without.
+int64_t GpuCount();
+
 // How many threads the operators compute with on the CPU. nullopt: one per core this process may use. Call it before
 // the first operator, on the thread that trains: OpenMP keeps the number per thread.
 void SetThreads(std::optional<int64_t> threads);

@@ -146,6 +146,27 @@ Json ToJson(const UpdateRecord& record) {
   return json;
 }
 
+UpdateRecord UpdateFrom(const Json& json) {
+  UpdateRecord record;
+  schedule::Setting& setting = record.setting;
+  setting.update = Updates{json.at("updates").get<int64_t>() - 1};
+  setting.end = Examples{json.at("examples").get<int64_t>()};
+  setting.global_batch = Examples{json.at("global_batch").get<int64_t>()};
+  const auto read = [&](const char* key, auto& field) { json.at(key).get_to(field); };
+  read("phase", setting.phase);
+  read("learning_rate", setting.learning_rate);
+  read("momentum", setting.momentum);
+  read("noise_scale", setting.noise_scale);
+  read("noise_scale_exact", setting.noise_scale_exact);
+  read("reference_noise_scale", setting.reference_noise_scale);
+  read("epoch", record.epoch);
+  read("train_seconds", record.seconds);
+  read("loader_wait_seconds", record.loader_wait_seconds);
+  record.loss = GetNumber(json, "loss");
+  record.examples_per_second = GetNumber(json, "images_per_second");
+  return record;
+}
+
 Json ToJson(const EvaluationRecord& record) {
   Json json = {{"type", "evaluation"},
                {"updates", record.updates.value()},
@@ -215,7 +236,8 @@ RunFooter FooterFrom(const Json& json) {
 }
 
 // One line into `summary`. Throws where it is not a record.
-void ReadLine(const std::string& line, bool first, RunSummary& summary) {
+void ReadLine(const std::string& line, bool first, const std::function<void(const UpdateRecord&)>& on_update,
+              RunSummary& summary) {
   const Json json = Json::parse(line);
   const std::string type = json.at("type").get<std::string>();
   if (first != (type == "header")) {
@@ -232,6 +254,7 @@ void ReadLine(const std::string& line, bool first, RunSummary& summary) {
     summary.resumes.push_back(ResumeFrom(json));
   } else if (type == "update") {
     ++summary.logged_updates;
+    if (on_update) on_update(UpdateFrom(json));
   } else if (type == "evaluation") {
     summary.evaluations.push_back(EvaluationFrom(json));
   } else if (type == "footer") {
@@ -290,7 +313,7 @@ void RunLog::Flush() {
 
 void RunLog::Fail() const { throw RunError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(errno))); }
 
-RunSummary ReadRunLog(const std::filesystem::path& path) {
+RunSummary ReadRunLog(const std::filesystem::path& path, const std::function<void(const UpdateRecord&)>& on_update) {
   const std::string text = ReadFile(path);
   RunSummary summary;
   int64_t number = 0;
@@ -303,7 +326,7 @@ RunSummary ReadRunLog(const std::filesystem::path& path) {
       break;
     }
     try {
-      ReadLine(text.substr(begin, newline - begin), number == 1, summary);
+      ReadLine(text.substr(begin, newline - begin), number == 1, on_update, summary);
     } catch (const std::exception& error) {
       throw UserError(fmt::format("{} is not a run log: line {}: {}", path.string(), number, error.what()));
     }

@@ -118,7 +118,7 @@ Summary Summarize(std::span<const double> values, uint64_t bootstrap_seed) {
   return summary;
 }
 
-Difference WelchDifference(std::span<const double> a, std::span<const double> b) {
+Difference WelchDifference(std::span<const double> a, std::span<const double> b, double step) {
   CRESCENDO_ASSERT(a.size() >= 2 && b.size() >= 2, "Welch's test is of two values and more in each sample");
   const auto n_a = static_cast<double>(a.size());
   const auto n_b = static_cast<double>(b.size());
@@ -128,15 +128,15 @@ Difference WelchDifference(std::span<const double> a, std::span<const double> b)
   // Welch-Satterthwaite; of two samples without any deviation it is 0/0.
   const double degrees =
       sum > 0 ? sum * sum / (part_a * part_a / (n_a - 1) + part_b * part_b / (n_b - 1)) : n_a + n_b - 2;
-  return Tested(Mean(a) - Mean(b), std::sqrt(sum), degrees);
+  return Tested(Mean(a) - Mean(b), std::max(std::sqrt(sum), step * std::sqrt((1 / n_a + 1 / n_b) / 12)), degrees);
 }
 
-Difference PairedDifference(std::span<const double> a, std::span<const double> b) {
+Difference PairedDifference(std::span<const double> a, std::span<const double> b, double step) {
   CRESCENDO_ASSERT(a.size() == b.size() && a.size() >= 2, "a paired test is of two pairs and more");
   std::vector<double> gaps(a.size());
   std::transform(a.begin(), a.end(), b.begin(), gaps.begin(), std::minus<>());
   const auto n = static_cast<double>(gaps.size());
-  return Tested(Mean(gaps), std::sqrt(Variance(gaps) / n), n - 1);
+  return Tested(Mean(gaps), std::max(std::sqrt(Variance(gaps) / n), step * std::sqrt(2 / n / 12)), n - 1);
 }
 
 Equivalence TestEquivalence(const Difference& difference, double margin) {

@@ -6,8 +6,9 @@
 //   std::vector<double> adjusted = HolmAdjusted(p_values);     // for several variants against one reference
 //
 // Intervals and tests take the values for independent draws from a normal distribution, which the final accuracies of
-// seeds resemble. Nothing here is random but the bootstrap, whose draws follow from its seed. A sample whose values are
-// all equal has deviation 0, and the tests then take it at its word: p is 0, 1/2 or 1.
+// seeds resemble. Nothing here is random but the bootstrap, whose draws follow from its seed. Samples whose values are
+// all equal have deviation 0, and the tests take them at their word (p is 0, 1/2 or 1) unless they are told the step
+// between possible values.
 #pragma once
 
 #include <cstdint>
@@ -48,11 +49,13 @@ struct Difference {
   double p = 1;  // two-sided
 };
 
-// Welch (1947): independent samples whose deviations may differ. REQUIRES two values in each.
-Difference WelchDifference(std::span<const double> a, std::span<const double> b);
+// Welch (1947): independent samples whose deviations may differ. REQUIRES two values in each. `step`: values are
+// multiples of this, so the standard error is taken for at least what rounding to it makes (step / sqrt(12) each); a
+// few values that happen to be equal would else claim to be certain.
+Difference WelchDifference(std::span<const double> a, std::span<const double> b, double step = 0);
 
 // a[i] and b[i] belong together. REQUIRES two pairs.
-Difference PairedDifference(std::span<const double> a, std::span<const double> b);
+Difference PairedDifference(std::span<const double> a, std::span<const double> b, double step = 0);
 
 // Two one-sided tests (Schuirmann 1987). Where p is small, the difference lies within -margin and margin.
 struct Equivalence {

@@ -89,6 +89,19 @@ TEST(Statistics, EqualValuesAreTakenAtTheirWord) {
   EXPECT_EQ(TestEquivalence(PairedDifference(same, lower), 0.3).p, 1);
 }
 
+TEST(Statistics, EqualValuesAreNotCertainWhereTheyComeInSteps) {
+  const std::vector<double> ours = {97.5, 97.5};
+  const std::vector<double> theirs = {97.4, 97.4};
+  // Each value is off by up to half a step, evenly: variance step^2 / 12, twice that for a difference, half for the
+  // mean.
+  const double error = 0.1 / std::sqrt(12);
+  EXPECT_NEAR(PairedDifference(ours, theirs, 0.1).standard_error, error, 1e-12);
+  EXPECT_NEAR(WelchDifference(ours, theirs, 0.1).standard_error, error, 1e-12);
+  EXPECT_GT(PairedDifference(ours, theirs, 0.1).p, 0.1);
+  const std::vector<double> wide = {97.0, 98.0};
+  EXPECT_EQ(PairedDifference(wide, theirs, 0.1).standard_error, PairedDifference(wide, theirs).standard_error);
+}
+
 TEST(Statistics, HolmIsStatsmodels) {
   const json& expected = Tables()["holm"];
   const std::vector<double> adjusted = HolmAdjusted(expected["p"].get<std::vector<double>>());

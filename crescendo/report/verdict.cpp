@@ -42,11 +42,11 @@ VariantAnalysis Described(const VariantOutcomes& variant) {
   return analysis;
 }
 
-Comparison Measured(const VariantOutcomes& variant, const VariantOutcomes& reference, double margin) {
+Comparison Measured(const VariantOutcomes& variant, const VariantOutcomes& reference, const AnalysisRequest& request) {
   Comparison comparison;
   const std::vector<double> ours = Values(variant);
   const std::vector<double> theirs = Values(reference);
-  if (ours.size() >= 2 && theirs.size() >= 2) comparison.welch = WelchDifference(ours, theirs);
+  if (ours.size() >= 2 && theirs.size() >= 2) comparison.welch = WelchDifference(ours, theirs, request.step);
 
   std::map<int64_t, double> by_seed;
   for (const Outcome& outcome : reference.outcomes) {
@@ -60,8 +60,8 @@ Comparison Measured(const VariantOutcomes& variant, const VariantOutcomes& refer
     paired_ours.push_back(*outcome.value);
     paired_theirs.push_back(other->second);
   }
-  if (paired_ours.size() >= 2) comparison.by_seed = PairedDifference(paired_ours, paired_theirs);
-  if (comparison.deciding() != nullptr) comparison.same = TestEquivalence(*comparison.deciding(), margin);
+  if (paired_ours.size() >= 2) comparison.by_seed = PairedDifference(paired_ours, paired_theirs, request.step);
+  if (comparison.deciding() != nullptr) comparison.same = TestEquivalence(*comparison.deciding(), request.margin);
   return comparison;
 }
 
@@ -151,7 +151,7 @@ std::vector<VariantAnalysis> Analyse(const std::vector<VariantOutcomes>& variant
   for (const VariantOutcomes& variant : variants) {
     VariantAnalysis& analysis = table.emplace_back(Described(variant));
     if (table.size() - 1 == request.reference) continue;
-    analysis.comparison = Measured(variant, variants[request.reference], request.margin);
+    analysis.comparison = Measured(variant, variants[request.reference], request);
     if (analysis.comparison->deciding() == nullptr) continue;
     p_difference.push_back(analysis.comparison->deciding()->p);
     p_equivalence.push_back(analysis.comparison->same->p);

@@ -34,6 +34,7 @@ struct VariantOutcomes {
 struct AnalysisRequest {
   size_t reference = 0;  // which of the variants
   double margin = 0.3;   // differences below this do not matter, in points; above 0
+  double step = 0;       // values are multiples of this: of an accuracy in percent, 100 / test examples
 };
 
 enum class Verdict { kEquivalent, kWorse, kBetter, kUndecided, kFails };

@@ -18,8 +18,9 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
     may["nn"]          = "base schedule config device torch"
     may["optim"]       = "base schedule config device torch"
     may["distributed"] = "base schedule config device torch"
+    may["study"]       = "base schedule config report"
     may["train"]       = "base schedule config adaptive report device data nn optim distributed torch"
-    may["cli"]         = "base schedule config report train torch"
+    may["cli"]         = "base schedule config report study train torch"
   }
   {
     split($0, place, ":")              # FILE:LINE:#include "..."

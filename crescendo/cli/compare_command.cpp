@@ -1,0 +1,113 @@
+// crescendo compare: run a study, all its variants over all its seeds.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "crescendo/base/error.h"
+#include "crescendo/cli/commands.h"
+#include "crescendo/report/study_text.h"
+#include "crescendo/study/collect.h"
+#include "crescendo/study/runner.h"
+#include "crescendo/train/build.h"
+#include "crescendo/train/machine.h"
+
+namespace crescendo::cli {
+namespace {
+
+struct Arguments {
+  std::string study;
+  std::vector<std::string> overrides;
+  std::optional<int64_t> jobs;
+  std::optional<int64_t> seeds;
+  bool retry_failed = false;
+  bool list = false;
+};
+
+std::atomic<int> stop_signal = 0;
+
+// The first SIGINT or SIGTERM asks all runs to end with what they have; a second one ends the program, and them, at
+// once.
+void CatchStopSignals() {
+  struct sigaction action {};
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = SA_RESETHAND;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+study::RunnerOptions OptionsFor(const study::Study& study, const Arguments& arguments) {
+  study::RunnerOptions options;
+  options.program = std::filesystem::read_symlink("/proc/self/exe");
+  options.cores = train::UsableCores();
+  const auto device = study.variants.front().options.run.device;
+  if (device != config::DeviceName::kCpu) options.gpus = train::VisibleGpus();
+  const auto devices = static_cast<int64_t>(options.gpus.size());
+  options.jobs = arguments.jobs.value_or(devices > 0 ? devices : options.cores);
+  options.retry_failed = arguments.retry_failed;
+  return options;
+}
+
+void List(const study::Study& study, const std::vector<study::Trial>& trials) {
+  const std::vector<study::TrialRun> runs = study::FindRuns(study, trials);
+  for (size_t i = 0; i < trials.size(); ++i) {
+    std::cout << fmt::format("{} {} {} {} updates {}\n", trials[i].digest, study.variants[trials[i].variant].name,
+                             trials[i].seed, trials[i].total_updates, runs[i].folder.string());
+  }
+}
+
+int Compare(const Arguments& arguments) {
+  const study::Study study = study::LoadStudy(arguments.study, arguments.overrides, arguments.seeds);
+  const std::vector<study::Trial> trials = study::MakeTrials(study, train::BuildPlan);
+  if (arguments.list) {
+    List(study, trials);
+    return 0;
+  }
+  const study::RunnerOptions options = OptionsFor(study, arguments);
+  std::cerr << fmt::format("{}: {} variants, {} seeds, {} at a time, in {}\n", study.name, study.variants.size(),
+                           study.seeds.size(), options.jobs, study.runs.string());
+  CatchStopSignals();
+  const study::RunnerResult result = study::RunStudy(study, trials, options, stop_signal);
+  const report::StudyResults results = study::CollectStudy(study, trials, result.runs);
+  std::cout << report::StudyTable(results, report::Summarize(results));
+  if (stop_signal != 0) {
+    std::cerr << "crescendo: stopped; the same command goes on from here\n";
+    return 128 + stop_signal;
+  }
+  if (result.crashed > 0) {
+    std::cerr << fmt::format("crescendo: {} {} crashed; --retry-failed runs them again\n", result.crashed,
+                             result.crashed == 1 ? "run" : "runs");
+    return 1;
+  }
+  return 0;
+}
+
+}  // namespace
+
+void AddCompareCommand(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand("compare", "run a study: variants of a config over several seeds");
+  command->add_option("STUDY", arguments->study, "study file (TOML); recipes/ holds some")->required();
+  command->add_option("KEY=VALUE", arguments->overrides, "options to change in every variant, as data.folder=/data");
+  command
+      ->add_option("--jobs", arguments->jobs,
+                   "runs at a time; without it, one per GPU, or where there is none one per core")
+      ->check(CLI::Range(1, 10'000));
+  command->add_option("--seeds", arguments->seeds, "the seeds 1 to this, instead of those of the study");
+  command->add_flag("--retry-failed", arguments->retry_failed, "run again what diverged or crashed");
+  command->add_flag("--list", arguments->list, "print the runs and where they go, and run nothing");
+  command->footer(R"(Examples:
+  crescendo compare recipes/studies/letter.toml
+  crescendo compare recipes/studies/letter.toml --seeds 3 --jobs 2
+  crescendo compare recipes/paper/5.1-momentum-small.toml run.device=cpu
+Runs that have ended are not run again. Ctrl-C ends the runs that go on; the same command continues.
+`crescendo report STUDY` draws what there is, also while a study goes on.)");
+  command->callback([arguments, &exit_code] { exit_code = Compare(*arguments); });
+}
+
+}  // namespace crescendo::cli

@@ -1,0 +1,85 @@
+// What a study, or any runs side by side, has come to: the runs as they were read, and what is computed from them for
+// tables and figures. Everything that is shown anywhere (terminal, Markdown, CSV, JSON, page) comes from here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "crescendo/config/options.h"
+#include "crescendo/report/run_curve.h"
+#include "crescendo/report/verdict.h"
+
+namespace crescendo::report {
+
+enum class RunState { kWaiting, kUnfinished, kFinished, kFailed, kCrashed };
+
+struct StudyRun {
+  int64_t seed = 0;
+  std::string folder;
+  RunState state = RunState::kWaiting;
+  std::string reason;           // of a failure or crash
+  std::optional<RunCurve> log;  // none before it began
+};
+
+struct StudyVariant {
+  std::string name;
+  config::Options options;  // at any of its seeds
+  std::vector<StudyRun> runs;
+};
+
+struct StudyResults {
+  std::string name;
+  std::string question;  // or ""
+  std::string equal;     // what is held equal, "epochs"; "" where nobody said
+  double margin = 0.3;   // in points of test accuracy
+  size_t reference = 0;
+  std::vector<StudyVariant> variants;  // at least one
+};
+
+// The same quantity of all runs of a variant, at one position of the clock.
+struct BandPoint {
+  double examples = 0;
+  double updates = 0;
+  double seconds = 0;  // mean over the runs
+  double mean = 0;
+  double low = 0;  // of the runs
+  double high = 0;
+  int64_t runs = 0;
+};
+
+// What a variant has come to.
+struct VariantSummary {
+  VariantAnalysis analysis;  // of final test accuracies in percent
+  int64_t waiting = 0;       // not begun
+  int64_t unfinished = 0;    // begun and without an end: they go on, or were stopped
+  double updates = 0;        // of a finished run; 0 while there is none
+  double examples = 0;
+  double seconds = 0;                            // of training, mean over finished runs
+  double loss = 0;                               // on the test set, mean over finished runs
+  std::map<int64_t, double> seconds_on_workers;  // workers -> estimate; empty where costs could not be told apart
+  std::vector<BandPoint> accuracies;             // in percent
+  std::vector<BandPoint> losses;                 // of training
+  std::vector<SettingPoint> settings;            // of the run that came furthest
+};
+
+// An option in which the variants differ: its key, and its value in each, as TOML; "" where it means nothing there.
+struct OptionDifference {
+  std::string key;
+  std::vector<std::string> values;
+};
+
+struct StudySummary {
+  std::vector<VariantSummary> variants;
+  std::vector<OptionDifference> differences;
+  std::vector<std::string> commits;   // of the programs that ran, each once
+  std::vector<std::string> machines;  // machine and device, each once
+  std::string cost;                   // how the seconds on workers were estimated; "" where they were not
+};
+
+StudySummary Summarize(const StudyResults& results);
+
+}  // namespace crescendo::report

@@ -1,0 +1,36 @@
+// How long a run would take on several workers, from what its updates took on one.
+//
+// An update costs something for itself (the optimizer's pass over the weights, launches) and something for each of its
+// examples: seconds = a examples + b updates, fitted to what updates of different batches took. Workers share the
+// examples and not the update, which is why a larger batch pays on them.
+#pragma once
+
+#include <cstdint>
+
+#include "crescendo/report/run_curve.h"
+
+namespace crescendo::report {
+
+class WorkerEstimate {
+ public:
+  // What a run spent at one batch. Each weighs 1 / its seconds in the fit.
+  void Measured(const BatchCost& cost);
+
+  // Whether batches were different enough to tell the two costs apart, and neither came out below 0.
+  bool known() const;
+  double seconds_per_example() const;  // REQUIRES known(), as the others
+  double seconds_per_update() const;
+
+  // For the updates of `cost`, each of `global_batch` examples, on `workers` or on as many as have a ghost batch of
+  // their own. Communication is not counted.
+  double Seconds(const BatchCost& cost, double global_batch, int64_t workers, double ghost_batch) const;
+
+ private:
+  double examples_examples_ = 0;
+  double examples_updates_ = 0;
+  double updates_updates_ = 0;
+  double examples_seconds_ = 0;
+  double updates_seconds_ = 0;
+};
+
+}  // namespace crescendo::report

@@ -1,0 +1,202 @@
+#include "crescendo/study/board.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+
+#include "crescendo/report/progress.h"
+#include "crescendo/report/text_table.h"
+
+namespace crescendo::study {
+namespace {
+
+struct Counts {
+  int64_t finished = 0;
+  int64_t running = 0;
+  int64_t failed = 0;  // and crashed
+  int64_t waiting = 0;
+
+  void Count(TrialState state) {
+    switch (state) {
+      case TrialState::kFinished:
+        ++finished;
+        break;
+      case TrialState::kRunning:
+        ++running;
+        break;
+      case TrialState::kFailed:
+      case TrialState::kCrashed:
+        ++failed;
+        break;
+      case TrialState::kWaiting:
+        ++waiting;
+        break;
+    }
+  }
+};
+
+Counts CountAll(const BoardView& view) {
+  Counts counts;
+  for (const TrialRun& run : view.runs) counts.Count(run.state);
+  return counts;
+}
+
+// How long a run of the variant takes: as its others did; else as all did, by their examples; below 0: not known.
+double ExpectedSeconds(const BoardView& view, size_t trial) {
+  double own_seconds = 0;
+  double own_runs = 0;
+  double all_seconds = 0;
+  double all_examples = 0;
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    const TrialRun& run = view.runs[i];
+    double seconds = 0;
+    double share = 1;
+    if (run.state == TrialState::kFinished) {
+      seconds = run.seconds;
+    } else if (run.state == TrialState::kRunning && run.share_done > 0.02) {
+      seconds = view.elapsed[i];
+      share = run.share_done;
+    } else {
+      continue;
+    }
+    if (view.trials[i].variant == view.trials[trial].variant) {
+      own_seconds += seconds;
+      own_runs += share;
+    }
+    all_seconds += seconds;
+    all_examples += share * static_cast<double>(view.trials[i].total_examples);
+  }
+  if (own_runs > 0) return own_seconds / own_runs;
+  if (all_examples == 0) return -1;
+  return all_seconds / all_examples * static_cast<double>(view.trials[trial].total_examples);
+}
+
+std::string Left(const BoardView& view) {
+  const double seconds = SecondsLeft(view);
+  return seconds < 0 ? "" : fmt::format("about {} left", report::DurationText(seconds));
+}
+
+std::string NameOfTrial(const BoardView& view, size_t trial) {
+  return fmt::format("{}, seed {}", view.study.variants[view.trials[trial].variant].name, view.trials[trial].seed);
+}
+
+std::string Cut(const std::string& text, int64_t width) {
+  if (report::DisplayWidth(text) <= width) return text;
+  size_t end = static_cast<size_t>(std::max<int64_t>(0, width - 3));
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+}  // namespace
+
+double SecondsLeft(const BoardView& view) {
+  double work = 0;
+  double longest = 0;
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    if (HasEnded(view.runs[i].state)) continue;
+    const double expected = ExpectedSeconds(view, i);
+    if (expected < 0) return -1;
+    const double left =
+        view.runs[i].state == TrialState::kRunning ? std::max(0.0, expected - view.elapsed[i]) : expected;
+    work += left;
+    longest = std::max(longest, left);
+  }
+  return std::max(longest, work / static_cast<double>(std::max<int64_t>(1, view.jobs)));
+}
+
+std::string BoardText(const BoardView& view, int64_t width) {
+  using report::Align;
+  report::TextTable table({{"variant", Align::kLeft}, {"done"}, {"running"}, {"failed"}, {"waiting"}});
+  const auto number = [](int64_t count) { return count == 0 ? std::string("-") : fmt::format("{}", count); };
+  for (size_t variant = 0; variant < view.study.variants.size(); ++variant) {
+    Counts counts;
+    for (size_t i = 0; i < view.trials.size(); ++i) {
+      if (view.trials[i].variant == variant) counts.Count(view.runs[i].state);
+    }
+    table.AddRow({view.study.variants[variant].name, number(counts.finished), number(counts.running),
+                  number(counts.failed), number(counts.waiting)});
+  }
+  std::string text = table.Render();
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    if (view.runs[i].state != TrialState::kRunning) continue;
+    text += fmt::format("  {}: {:.0f} %, {}\n", NameOfTrial(view, i), 100 * view.runs[i].share_done,
+                        report::DurationText(view.elapsed[i]));
+  }
+  const Counts counts = CountAll(view);
+  const int64_t ended = counts.finished + counts.failed;
+  std::string last = fmt::format("{} of {} runs done", ended, view.runs.size());
+  if (const std::string left = Left(view); !left.empty() && ended < static_cast<int64_t>(view.runs.size())) {
+    last += ", " + left;
+  }
+  if (view.stopping) last += "; stopping";
+  text += last + '\n';
+  std::string fitted;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    fitted += Cut(text.substr(begin, end - begin), width) + '\n';
+    begin = end + 1;
+  }
+  return fitted;
+}
+
+std::string EndedLine(const BoardView& view, size_t ended) {
+  const TrialRun& run = view.runs[ended];
+  const Counts counts = CountAll(view);
+  std::string line =
+      fmt::format("[{}/{}] {}: ", counts.finished + counts.failed, view.runs.size(), NameOfTrial(view, ended));
+  switch (run.state) {
+    case TrialState::kFinished:
+      line += fmt::format("{:.2f} % after {}", 100 * run.accuracy, report::DurationText(run.seconds));
+      break;
+    case TrialState::kFailed:
+      line += "failed: " + run.reason;
+      break;
+    case TrialState::kCrashed:
+      line += "crashed: " + run.reason;
+      break;
+    case TrialState::kWaiting:
+    case TrialState::kRunning:
+      line += fmt::format("stopped at {:.0f} %", 100 * run.share_done);
+      break;
+  }
+  std::ranges::replace(line, '\n', ' ');
+  if (const std::string left = Left(view); !left.empty() && counts.running + counts.waiting > 0 && !view.stopping) {
+    line += "; " + left;
+  }
+  return line + '\n';
+}
+
+void Board::Ended(const BoardView& view, size_t trial) {
+  const TrialState state = view.runs[trial].state;
+  const bool needs_saying = state == TrialState::kFailed || state == TrialState::kCrashed;
+  if (!terminal_) {
+    Write(EndedLine(view, trial));
+  } else if (needs_saying) {  // stays above the table
+    if (lines_ > 0) Write(fmt::format("\x1b[{}A\x1b[J", lines_));
+    lines_ = 0;
+    Write(EndedLine(view, trial));
+  }
+}
+
+void Board::Redraw(const BoardView& view) {
+  if (!terminal_) return;
+  winsize size{};
+  const int64_t width = ::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  const std::string text = BoardText(view, width - 1);
+  Write((lines_ > 0 ? fmt::format("\x1b[{}A\x1b[J", lines_) : "") + text);
+  lines_ = std::ranges::count(text, '\n');
+}
+
+void Board::Close() { lines_ = 0; }
+
+void Board::Write(const std::string& text) const {
+  size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t count = ::write(fd_, text.data() + written, text.size() - written);
+    if (count <= 0) return;  // nobody looks any more; the study goes on
+    written += static_cast<size_t>(count);
+  }
+}
+
+}  // namespace crescendo::study

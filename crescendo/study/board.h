@@ -1,0 +1,48 @@
+// What a person sees while a study goes on, on stderr. On a terminal: a table with a row per variant and a line per run
+// that goes on, rewritten in place. Elsewhere: a plain line whenever a run ends.
+#pragma once
+
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "crescendo/study/runs.h"
+
+namespace crescendo::study {
+
+struct BoardView {
+  const Study& study;
+  const std::vector<Trial>& trials;
+  const std::vector<TrialRun>& runs;
+  std::vector<double> elapsed;  // per trial, of those running, seconds
+  int64_t jobs = 1;
+  bool stopping = false;
+};
+
+// Seconds until all runs have ended, from how long runs took and how far those that go on are; below 0: not known yet.
+double SecondsLeft(const BoardView& view);
+
+// The table of a terminal, at most `width` columns wide.
+std::string BoardText(const BoardView& view, int64_t width);
+
+// The line when trial `ended` has ended: "[12/20] grow, seed 3: 96.42 % after 6 s; about 40 s left".
+std::string EndedLine(const BoardView& view, size_t ended);
+
+class Board {
+ public:
+  explicit Board(int fd = STDERR_FILENO) : fd_(fd), terminal_(::isatty(fd) == 1) {}
+
+  void Ended(const BoardView& view, size_t trial);
+  void Redraw(const BoardView& view);  // as often as one likes
+  void Close();                        // leaves the table as it stands
+
+ private:
+  void Write(const std::string& text) const;
+
+  int fd_;
+  bool terminal_;
+  int64_t lines_ = 0;  // of the table that stands
+};
+
+}  // namespace crescendo::study

@@ -1,0 +1,100 @@
+#include "crescendo/study/collect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "crescendo/base/error.h"
+#include "crescendo/config/describe.h"
+#include "crescendo/config/digest.h"
+#include "crescendo/config/load.h"
+
+namespace crescendo::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+report::RunState StateOf(const report::RunSummary& summary) {
+  if (!summary.footer) return report::RunState::kUnfinished;
+  switch (summary.footer->end) {
+    case report::RunEnd::kFinished:
+      return report::RunState::kFinished;
+    case report::RunEnd::kFailed:
+      return report::RunState::kFailed;
+    case report::RunEnd::kInterrupted:
+      return report::RunState::kUnfinished;
+  }
+  return report::RunState::kUnfinished;
+}
+
+report::StudyRun ReadRun(const TrialRun& found, int64_t seed) {
+  report::StudyRun run{seed, found.folder.string(), report::RunState::kWaiting, found.reason, std::nullopt};
+  // Before its first line is whole a log is none yet.
+  if (fs::exists(LogFile(found.folder)) && (found.share_done > 0 || HasEnded(found.state))) {
+    run.log = report::ReadRunCurve(LogFile(found.folder));
+    run.state = StateOf(run.log->summary);
+  }
+  if (found.state == TrialState::kCrashed) run.state = report::RunState::kCrashed;
+  return run;
+}
+
+// A folder is named as what it holds, also where it is given as "." or with a slash at its end.
+std::string NameOfFolder(const fs::path& folder) {
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
+}  // namespace
+
+report::StudyResults CollectStudy(const Study& study, const std::vector<Trial>& trials,
+                                  const std::vector<TrialRun>& runs) {
+  report::StudyResults results;
+  results.name = study.name;
+  results.question = study.question;
+  results.equal = crescendo::NameOf(study.equal);
+  results.margin = study.margin;
+  results.reference = study.reference;
+  for (const Variant& variant : study.variants) results.variants.push_back({variant.name, variant.options, {}});
+  for (size_t i = 0; i < trials.size(); ++i) {
+    report::StudyVariant& variant = results.variants[trials[i].variant];
+    variant.options = trials[i].options;  // as made equal
+    variant.runs.push_back(ReadRun(runs[i], trials[i].seed));
+  }
+  return results;
+}
+
+report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
+  CRESCENDO_ASSERT(!paths.empty(), "a report of at least one run");
+  report::StudyResults results;
+  std::vector<std::string> learned;  // per variant
+  for (const fs::path& path : paths) {
+    const fs::path log = fs::is_directory(path) ? LogFile(path) : path;
+    report::StudyRun run;
+    run.folder = log.parent_path().string();
+    run.log = report::ReadRunCurve(log);
+    run.state = StateOf(run.log->summary);
+    if (run.log->summary.footer) run.reason = run.log->summary.footer->reason;
+    const config::Options options = config::LoadText(run.log->summary.header.config_toml, log);
+    run.seed = options.run.seed;
+
+    config::Options same = config::WhatIsLearned(options);
+    same.run.seed = 0;
+    const auto known = std::ranges::find(learned, config::ToToml(same));
+    if (known == learned.end()) {
+      learned.push_back(config::ToToml(same));
+      results.variants.push_back({NameOfFolder(log.parent_path()), options, {std::move(run)}});
+      continue;
+    }
+    report::StudyVariant& variant = results.variants[static_cast<size_t>(known - learned.begin())];
+    const auto has_seed = [&](const report::StudyRun& other) { return other.seed == run.seed; };
+    if (const auto twice = std::ranges::find_if(variant.runs, has_seed); twice != variant.runs.end()) {
+      throw UserError(fmt::format("{} and {} are the same run: config and seed {} are equal; give one of them",
+                                  twice->folder, run.folder, run.seed));
+    }
+    variant.runs.push_back(std::move(run));
+  }
+  results.name = paths.size() == 1 ? results.variants.front().name : fmt::format("{} runs", paths.size());
+  return results;
+}
+
+}  // namespace crescendo::study

@@ -1,0 +1,221 @@
+#include "crescendo/study/runner.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/study/board.h"
+#include "crescendo/study/child.h"
+
+namespace crescendo::study {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::steady_clock;
+
+constexpr auto kLook = std::chrono::milliseconds(20);  // how often children are looked after
+constexpr double kRedrawSeconds = 0.5;
+constexpr int kUserMistake = 2;  // exit code of `crescendo`
+
+double SecondsSince(steady_clock::time_point begin) {
+  return std::chrono::duration<double>(steady_clock::now() - begin).count();
+}
+
+// One program at a time works on a folder. The system frees the lock however the program ends.
+class FolderLock {
+ public:
+  explicit FolderLock(const fs::path& folder) {
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+    const fs::path path = folder / ".lock";
+    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (descriptor_ < 0) throw UserError(fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
+      ::close(descriptor_);
+      throw UserError(fmt::format("another crescendo compare works on {}; wait for it, or state another runs = \"...\"",
+                                  folder.string()));
+    }
+  }
+  ~FolderLock() { ::close(descriptor_); }
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
+std::string LastLine(const fs::path& path) {
+  std::string text = ReadFile(path);
+  while (text.ends_with('\n')) text.pop_back();
+  return text.substr(text.rfind('\n') + 1);  // npos + 1 is 0
+}
+
+class Runner {
+ public:
+  Runner(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
+         const std::atomic<int>& stop)
+      : study_(study), trials_(trials), options_(options), stop_(stop), lock_(study.runs), board_(options.fd) {
+    result_.runs = FindRuns(study, trials);
+    for (const size_t trial : ShuffledOrder(trials.size())) {
+      TrialRun& run = result_.runs[trial];
+      const bool retry =
+          options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
+      if (retry) run.state = TrialState::kWaiting;
+      if (run.state == TrialState::kWaiting) queue_.push_back(trial);
+    }
+    for (int64_t slot = options.jobs; slot-- > 0;) free_slots_.push_back(slot);
+  }
+
+  ~Runner() { StopAll(SIGKILL); }  // only where an exception left some
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+
+  RunnerResult Run() {
+    auto drawn = steady_clock::now() - std::chrono::hours(1);
+    while (!(queue_.empty() || stopping_) || !active_.empty()) {
+      if (stop_ != 0 && !stopping_) Stop();
+      while (!stopping_ && !queue_.empty() && !free_slots_.empty()) Start();
+      const bool any_ended = Reap();
+      if (any_ended || SecondsSince(drawn) >= kRedrawSeconds) {
+        for (const Active& active : active_) result_.runs[active.trial].share_done = ShareDone(active.trial);
+        board_.Redraw(View());
+        drawn = steady_clock::now();
+      }
+      if (!any_ended) std::this_thread::sleep_for(kLook);
+    }
+    board_.Redraw(View());
+    board_.Close();
+    if (!mistake_.empty()) throw UserError(mistake_);
+    return std::move(result_);
+  }
+
+ private:
+  struct Active {
+    pid_t process;
+    size_t trial;
+    int64_t slot;
+    steady_clock::time_point begin;
+  };
+
+  BoardView View() const {
+    BoardView view{study_, trials_, result_.runs, std::vector<double>(trials_.size()), options_.jobs, stopping_};
+    for (const Active& active : active_) view.elapsed[active.trial] = SecondsSince(active.begin);
+    return view;
+  }
+
+  double ShareDone(size_t trial) const { return LookAt(result_.runs[trial].folder, trials_[trial]).share_done; }
+
+  void Start() {
+    const size_t trial = queue_.front();
+    TrialRun& run = result_.runs[trial];
+    PrepareFolder(run.folder, trials_[trial]);
+    fs::remove(
+        LogFile(run.folder));  // of a run that was stopped; until the new one begins it would be taken for its own
+    ChildRequest request;
+    request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
+                     run.folder.string(),       "--force"};
+    if (!trials_[trial].options.run.threads) {
+      request.words.push_back(fmt::format("run.threads={}", std::max<int64_t>(1, options_.cores / options_.jobs)));
+    }
+    const int64_t slot = free_slots_.back();
+    if (!options_.gpus.empty()) {
+      const auto gpu = static_cast<size_t>(slot) % options_.gpus.size();
+      request.changes.push_back("CUDA_VISIBLE_DEVICES=" + options_.gpus[gpu]);
+    }
+    request.output = OutputFile(run.folder);
+    const pid_t process = StartChild(request);
+    queue_.pop_front();
+    free_slots_.pop_back();
+    active_.push_back({process, trial, slot, steady_clock::now()});
+    run = {.folder = run.folder, .state = TrialState::kRunning, .reason = ""};
+    ++result_.started;
+  }
+
+  // True where a run has ended.
+  bool Reap() {
+    bool any = false;
+    for (size_t i = 0; i < active_.size();) {
+      const auto status = EndOfChild(active_[i].process);
+      if (!status) {
+        ++i;
+        continue;
+      }
+      const Active ended = active_[i];
+      active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));
+      free_slots_.push_back(ended.slot);
+      Close(ended, *status);
+      any = true;
+    }
+    return any;
+  }
+
+  void Close(const Active& ended, int status) {
+    TrialRun& run = result_.runs[ended.trial];
+    run = LookAt(run.folder, trials_[ended.trial]);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
+      if (mistake_.empty()) {
+        mistake_ = fmt::format("{}, seed {}: {}", study_.variants[trials_[ended.trial].variant].name,
+                               trials_[ended.trial].seed, LastLine(OutputFile(run.folder)));
+      }
+      if (!stopping_) Stop();
+      return;
+    }
+    if (!HasEnded(run.state) && !stopping_) {
+      run.state = TrialState::kCrashed;
+      run.reason = fmt::format("{}; the last it said: {}", DescribeEnd(status), LastLine(OutputFile(run.folder)));
+      WriteFileAtomically(CrashFile(run.folder), run.reason + '\n');
+      ++result_.crashed;
+    }
+    board_.Ended(View(), ended.trial);
+  }
+
+  void Stop() {
+    stopping_ = true;
+    StopAll(SIGTERM);
+  }
+
+  void StopAll(int signal) {
+    for (const Active& active : active_) ::kill(active.process, signal);
+    if (signal != SIGKILL) return;
+    for (const Active& active : active_) ::waitpid(active.process, nullptr, 0);
+    active_.clear();
+  }
+
+  const Study& study_;
+  const std::vector<Trial>& trials_;
+  const RunnerOptions& options_;
+  const std::atomic<int>& stop_;
+  FolderLock lock_;
+  Board board_;
+  std::deque<size_t> queue_;
+  std::vector<int64_t> free_slots_;
+  std::vector<Active> active_;
+  bool stopping_ = false;
+  std::string mistake_;  // what a run said that cannot work
+  RunnerResult result_;
+};
+
+}  // namespace
+
+RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
+                      const std::atomic<int>& stop) {
+  CRESCENDO_ASSERT(options.jobs >= 1, "a study runs at least one job");
+  return Runner(study, trials, options, stop).Run();
+}
+
+}  // namespace crescendo::study

@@ -1,0 +1,41 @@
+// Runs what a study still lacks: each run a process of its own (`crescendo train`), so that one that crashes is a
+// failed run and not the end of the study, several at a time, in an order shuffled over variants and seeds.
+//
+//   const RunnerResult result = RunStudy(study, trials, {.program = "/proc/self/exe", .jobs = 2, .cores = 2}, stop);
+//
+// Every run that has ended before is left as it is; one that was stopped is run again. While it works it holds a lock
+// on the study's folder.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "crescendo/study/runs.h"
+
+namespace crescendo::study {
+
+struct RunnerOptions {
+  std::filesystem::path program;  // is called as PROGRAM train CONFIG --out FOLDER --force [key=value]
+  int64_t jobs = 1;               // runs at a time
+  int64_t cores = 1;              // shared out among them, where the config leaves run.threads to us
+  std::vector<std::string> gpus;  // as CUDA_VISIBLE_DEVICES names them, shared out among the runs; empty: none
+  bool retry_failed = false;      // run again what failed or crashed
+  int fd = 2;                     // where progress is shown
+};
+
+struct RunnerResult {
+  std::vector<TrialRun> runs;  // one for each trial
+  int64_t started = 0;         // in this call
+  int64_t crashed = 0;         // of those
+};
+
+// `stop`: the number of the signal that asks for an end, else 0. All running runs are then asked to end with what they
+// have, and this returns. UserError where another program works on the study, or where a run says that something given
+// cannot work (exit code 2), since it would in the others too.
+RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
+                      const std::atomic<int>& stop);
+
+}  // namespace crescendo::study

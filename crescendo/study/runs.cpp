@@ -1,0 +1,81 @@
+#include "crescendo/study/runs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/config/describe.h"
+#include "crescendo/report/run_tail.h"
+
+namespace crescendo::study {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kDigestLine = "# crescendo trial ";
+constexpr size_t kShortDigest = 8;
+
+std::string DigestIn(const fs::path& folder) {
+  std::ifstream file(TrialFile(folder));
+  std::string line;
+  std::getline(file, line);
+  return line.starts_with(kDigestLine) ? line.substr(kDigestLine.size()) : "";
+}
+
+}  // namespace
+
+fs::path TrialFile(const fs::path& folder) { return folder / "trial.toml"; }
+fs::path OutputFile(const fs::path& folder) { return folder / "output.txt"; }
+fs::path CrashFile(const fs::path& folder) { return folder / "crash.txt"; }
+fs::path LogFile(const fs::path& folder) { return folder / "run.jsonl"; }
+
+TrialRun LookAt(const fs::path& folder, const Trial& trial) {
+  TrialRun run;
+  run.folder = folder;
+  if (const auto tail = report::ReadRunTail(LogFile(folder))) {
+    run.share_done =
+        std::clamp(static_cast<double>(tail->examples) / static_cast<double>(trial.total_examples), 0.0, 1.0);
+    run.accuracy = tail->accuracy;
+    run.seconds = tail->seconds;
+    run.reason = tail->reason;
+    if (tail->end == report::RunEnd::kFinished) run.state = TrialState::kFinished;
+    if (tail->end == report::RunEnd::kFailed) run.state = TrialState::kFailed;
+  }
+  if (!HasEnded(run.state) && fs::exists(CrashFile(folder))) {
+    run.state = TrialState::kCrashed;
+    run.reason = ReadFile(CrashFile(folder));
+    while (run.reason.ends_with('\n')) run.reason.pop_back();
+  }
+  return run;
+}
+
+std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& trials) {
+  std::map<std::string, fs::path> folders;
+  std::error_code none_yet;
+  for (const auto& entry : fs::directory_iterator(study.runs, none_yet)) {
+    if (const std::string digest = DigestIn(entry.path()); !digest.empty()) folders[digest] = entry.path();
+  }
+  std::vector<TrialRun> runs;
+  for (const Trial& trial : trials) {
+    const auto found = folders.find(trial.digest);
+    const std::string name =
+        fmt::format("{}-{}-{}", study.variants[trial.variant].name, trial.seed, trial.digest.substr(0, kShortDigest));
+    runs.push_back(LookAt(found == folders.end() ? study.runs / name : found->second, trial));
+  }
+  return runs;
+}
+
+void PrepareFolder(const fs::path& folder, const Trial& trial) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  fs::remove(CrashFile(folder));
+  WriteFileAtomically(TrialFile(folder),
+                      fmt::format("{}{}\n{}", kDigestLine, trial.digest, config::ToToml(trial.options)));
+}
+
+}  // namespace crescendo::study

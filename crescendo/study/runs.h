@@ -1,0 +1,54 @@
+// What the folder of a study holds: a folder for each run, which tells by itself which run it is and how it ended.
+//
+//   RUNS/grow-3-58a1c90e/
+//     trial.toml    the resolved config, under a line with its digest; written before the run starts
+//     output.txt    what the run printed
+//     crash.txt     where the program did not live to write its footer: how it ended
+//     run.jsonl, weights.safetensors, ...   as `crescendo train` leaves them
+//
+// Runs are found by their digest and not by their name, so variants may be renamed, and studies that state the same
+// `runs` share what they have in common.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "crescendo/study/trials.h"
+
+namespace crescendo::study {
+
+enum class TrialState {
+  kWaiting,   // not begun, or begun and stopped before its end
+  kRunning,   // only while this program runs it
+  kFinished,  // trained to the end of its plan
+  kFailed,    // diverged: its loss became infinite or not a number
+  kCrashed,   // the program died
+};
+
+inline bool HasEnded(TrialState state) { return state != TrialState::kWaiting && state != TrialState::kRunning; }
+
+struct TrialRun {
+  std::filesystem::path folder;
+  TrialState state = TrialState::kWaiting;
+  std::string reason;     // of a failure or crash
+  double share_done = 0;  // of its examples, 0 to 1, where it has begun
+  double accuracy = -1;   // of a finished run, 0 to 1
+  double seconds = 0;     // that it took, where it has ended
+};
+
+// For each trial, its run, found in study.runs or with the folder where it is to be made.
+std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& trials);
+
+// How the run in `folder` stands, from its files.
+TrialRun LookAt(const std::filesystem::path& folder, const Trial& trial);
+
+std::filesystem::path TrialFile(const std::filesystem::path& folder);
+std::filesystem::path OutputFile(const std::filesystem::path& folder);
+std::filesystem::path CrashFile(const std::filesystem::path& folder);
+std::filesystem::path LogFile(const std::filesystem::path& folder);
+
+// Makes the folder of a trial ready to be run: trial.toml, nothing of an earlier crash. RunError where it cannot.
+void PrepareFolder(const std::filesystem::path& folder, const Trial& trial);
+
+}  // namespace crescendo::study
