@@ -32,7 +32,7 @@ class Collector {
 
   void Into(RunCurve& curve, int64_t points) {
     const double length = std::max(1.0, static_cast<double>(curve.summary.header.total_examples));
-    const auto bin_of = [&](double examples) { return std::floor(examples / length * static_cast<double>(points)); };
+    const auto bin_of = [&](double examples) { return std::ceil(examples / length * static_cast<double>(points)); };
     double weight = 0;
     double sum = 0;
     double begin = 0;

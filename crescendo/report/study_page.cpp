@@ -36,20 +36,26 @@ std::string Escaped(std::string_view text) {
   return out;
 }
 
-// Inside <script> the only thing that ends it is "</"; in JSON the slash may be escaped.
+// JSON stands inside <script>, where "</script" would end it and "<!--" would do worse; in JSON a "<" may be escaped.
 std::string ForScript(std::string_view json) {
   std::string out;
-  for (size_t i = 0; i < json.size(); ++i) {
-    out += json[i];
-    if (json.substr(i, 2) == "</") out += '\\';
+  for (const char c : json) {
+    if (c == '<') {
+      out += "\\u003c";
+    } else {
+      out += c;
+    }
   }
   return out;
 }
 
-std::string Row(const char* cell, const std::vector<std::string>& texts, const std::string& last) {
+// `second` stands after the first cell, whole.
+std::string Row(const char* cell, const std::vector<std::string>& texts, const std::string& second = "") {
   std::string out;
-  for (const std::string& text : texts) out += fmt::format("<{0}>{1}</{0}>", cell, Escaped(text));
-  return fmt::format("<tr>{}{}</tr>\n", out, last);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    out += fmt::format("<{0}>{1}</{0}>{2}", cell, Escaped(texts[i]), i == 0 ? second : "");
+  }
+  return fmt::format("<tr>{}</tr>\n", out);
 }
 
 std::string VerdictCell(const VariantSummary& row) {
@@ -77,8 +83,8 @@ std::string List(const std::string& head, const std::vector<std::string>& senten
 std::string DifferenceTable(const StudyResults& results, const StudySummary& summary) {
   if (summary.differences.empty()) return "";
   const Cells cells = DifferenceCells(results, summary);
-  std::string out = "<h2>Where the configs differ</h2>\n<div class=\"scroll\"><table>\n" + Row("th", cells.names, "");
-  for (const auto& row : cells.rows) out += Row("td", row, "");
+  std::string out = "<h2>Where the configs differ</h2>\n<div class=\"scroll\"><table>\n" + Row("th", cells.names);
+  for (const auto& row : cells.rows) out += Row("td", row);
   return out + "</table></div>\n";
 }
 

@@ -110,7 +110,11 @@ class Panel {
     const series = this.series();
     this.box.replaceChildren();
     const svg = element('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': this.title}, this.box);
-    const values = series.flatMap((s) => [...s.y, ...(s.low || []), ...(s.high || [])]).filter(Number.isFinite);
+    const right = series.flatMap((s) => s.x).reduce((a, b) => Math.max(a, b), 0) || 1;
+    // Where the end is what matters, the steep beginning runs out of the figure at the bottom.
+    const counts = (x) => !this.end || x >= right / 8;
+    const values = series.flatMap((s) => [s.y, s.low || [], s.high || []].flatMap((ys) => ys.filter((y, i) => counts(s.x[i]))))
+                       .filter(Number.isFinite);
     const logarithmic = state.log[this.key];
     const usable = logarithmic ? values.filter((v) => v > 0) : values;
     this.drawn = null;
@@ -120,7 +124,6 @@ class Panel {
     }
     let low = usable.reduce((a, b) => Math.min(a, b));
     let high = usable.reduce((a, b) => Math.max(a, b));
-    const right = series.flatMap((s) => s.x).reduce((a, b) => Math.max(a, b), 0) || 1;
     if (logarithmic) {
       const room = Math.max(1.05, (high / low) ** 0.05);
       low /= room;
@@ -131,7 +134,7 @@ class Panel {
       high += room;
     }
     const px = (x) => edge.left + x / right * (width - edge.left - edge.right);
-    const part = (y) => logarithmic ? Math.log(Math.max(y, low) / low) / Math.log(high / low) : (y - low) / (high - low);
+    const part = (y) => logarithmic ? Math.log(Math.max(y, low / 2) / low) / Math.log(high / low) : (y - low) / (high - low);
     const py = (y) => height - edge.bottom - part(y) * (height - edge.top - edge.bottom);
 
     for (const tick of logarithmic ? logTicks(low, high) : linearTicks(low, high, 5)) {
@@ -139,19 +142,25 @@ class Panel {
       element('text', {x: edge.left - 6, y: py(tick) + 4, 'text-anchor': 'end'}, svg, this.text(tick));
     }
     const axis = axes[this.axisName()];
-    for (const tick of linearTicks(0, right, Math.max(2, Math.floor(width / 110)))) {
+    for (const tick of linearTicks(0, right, Math.max(3, Math.floor(width / 80)))) {
       element('line', {class: 'grid', x1: px(tick), x2: px(tick), y1: height - edge.bottom, y2: height - edge.bottom + 4}, svg);
-      element('text', {x: px(tick), y: height - edge.bottom + 17, 'text-anchor': 'middle'}, svg, axis.text(tick));
+      const text = element('text', {x: px(tick), y: height - edge.bottom + 17, 'text-anchor': 'middle'}, svg, axis.text(tick));
+      const beyond = px(tick) + text.getComputedTextLength() / 2 - width;
+      if (beyond > 0) text.setAttribute('x', px(tick) - beyond);
     }
     element('text', {x: (edge.left + width - edge.right) / 2, y: height - 4, 'text-anchor': 'middle'}, svg, axis.name);
 
+    const clip = element('clipPath', {id: `clip-${this.key}`}, svg);
+    element('rect', {x: edge.left - 1, y: edge.top - 2, width: width - edge.left - edge.right + 3,
+                     height: height - edge.top - edge.bottom + 3}, clip);
+    const curves = element('g', {'clip-path': `url(#clip-${this.key})`}, svg);
     for (const s of series) {
       const visible = (v) => Number.isFinite(v) && (!logarithmic || v > 0);
       const points = s.x.map((x, i) => ({x, i})).filter(({i}) => visible(s.y[i]));
       if (s.low) {
         const upper = points.map(({x, i}) => `${px(x).toFixed(1)},${py(s.high[i]).toFixed(1)}`);
         const lower = points.map(({x, i}) => `${px(x).toFixed(1)},${py(s.low[i]).toFixed(1)}`).reverse();
-        element('polygon', {class: 'band', points: [...upper, ...lower].join(' '), fill: colour(s.index)}, svg);
+        element('polygon', {class: 'band', points: [...upper, ...lower].join(' '), fill: colour(s.index)}, curves);
       }
       let path = '';
       let before = null;
@@ -162,7 +171,7 @@ class Panel {
         before = at;
       }
       element('path', {class: 'curve', d: path, stroke: colour(s.index), 'stroke-dasharray': dash(s.index),
-                       'data-variant': s.name}, svg);
+                       'data-variant': s.name}, curves);
     }
     const cursor = element('line', {class: 'cursor', y1: edge.top, y2: height - edge.bottom, visibility: 'hidden'}, svg);
     this.drawn = {series, px, edge, width, right, cursor, svg};
@@ -241,7 +250,8 @@ const losses = (variant) => variant.losses;
 const settings = (variant) => variant.settings;
 const band = 'line: mean of the seeds; band: lowest to highest';
 const panels = [
-  new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', text: number}),
+  new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true,
+                      text: number}),
   new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true, text: number}),
   new Panel(figures, {key: 'learning_rate', title: 'Learning rate', note: '', source: settings, value: 'learning_rate',
                       steps: true, log: true, text: number}),
@@ -254,7 +264,7 @@ const panels = [
   new Panel(figures, {key: 'loss_updates', title: 'Training loss against updates', note: '', source: losses, value: 'mean',
                       axis: 'updates', log: true, text: number}),
   new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations',
-                      source: accuracies, value: 'mean', axis: 'seconds', text: number}),
+                      source: accuracies, value: 'mean', axis: 'seconds', end: true, text: number}),
   new Bars(figures, {key: 'seconds', title: 'Seconds of training', note: 'mean of finished runs, as measured here',
                      value: (variant) => variant.seconds, text: duration}),
 ];

@@ -1,0 +1,133 @@
+#include "crescendo/report/study_results.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "crescendo/report/study_fixture.h"
+#include "crescendo/report/study_text.h"
+#include "crescendo/report/worker_estimate.h"
+
+namespace crescendo::report {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(StudySummary, HoldsVerdictsCostsAndDifferences) {
+  const StudySummary summary = Summarize(FixtureStudy());
+  EXPECT_EQ(summary.variants[1].analysis.comparison->verdict, Verdict::kEquivalent);
+  EXPECT_EQ(summary.variants[2].analysis.comparison->verdict, Verdict::kEquivalent);
+  EXPECT_EQ(summary.variants[3].analysis.comparison->verdict, Verdict::kFails);
+  EXPECT_EQ(summary.variants[0].updates, 40 * 50'000 / 128);
+  EXPECT_THAT(summary.commits, ElementsAre("0123456789ab"));
+  EXPECT_THAT(summary.machines, ElementsAre("a machine; cpu"));
+  std::vector<std::string> keys;
+  for (const OptionDifference& difference : summary.differences) keys.push_back(difference.key);
+  EXPECT_THAT(keys, ElementsAre("schedule.policy", "schedule.learning_rate", "schedule.max_batch", "schedule.at_cap",
+                                "schedule.rounding", "schedule.hysteresis"));
+  EXPECT_THAT(summary.differences[2].values, ElementsAre("\"N/10\"", "640", "\"none\"", "\"N/10\""));
+  EXPECT_THAT(summary.differences[3].values, ElementsAre("", "\"hybrid\"", "\"hybrid\"", ""));
+}
+
+TEST(StudySummary, BandsGoFromTheLowestToTheHighestOfTheRuns) {
+  const std::vector<BandPoint> points = Summarize(FixtureStudy()).variants[0].accuracies;
+  ASSERT_EQ(points.size(), 40);
+  EXPECT_EQ(points.back().runs, 5);
+  EXPECT_NEAR(points.back().low, 94.03, 1e-9);
+  EXPECT_NEAR(points.back().high, 94.45, 1e-9);
+  EXPECT_NEAR(points.back().mean, 94.236, 1e-9);
+  EXPECT_EQ(points.back().examples, 40 * 50'000);
+}
+
+TEST(StudySummary, WorkersShareTheExamplesAndNotTheUpdates) {
+  const StudySummary summary = Summarize(FixtureStudy());
+  // As the fixture is made: 10 ms per update and 0.1 ms per example. A batch of 128 is one ghost batch: no second
+  // worker finds work.
+  const double decay = 40 * (0.01 * 50'000 / 128 + 1e-4 * 50'000);
+  EXPECT_NEAR(summary.variants[0].seconds_on_workers.at(1), decay, 1e-6 * decay);
+  EXPECT_NEAR(summary.variants[0].seconds_on_workers.at(16), decay, 1e-6 * decay);
+  // 128, 640, 3200 and 16,000 keep at most 1, 5, 25 and 125 workers busy.
+  const double grow = 10 * (0.01 * 50'000 * (1 / 128.0 + 1 / 640.0 + 1 / 3200.0 + 1 / 16'000.0) +
+                            1e-4 * 50'000 * (1 + 1 / 5.0 + 1 / 16.0 + 1 / 16.0));
+  EXPECT_NEAR(summary.variants[2].seconds_on_workers.at(16), grow, 1e-6 * grow);
+}
+
+TEST(WorkerEstimate, OfOneBatchIsNotKnown) {
+  WorkerEstimate estimate;
+  EXPECT_FALSE(estimate.known());
+  estimate.Measured({.updates = 100, .examples = 12'800, .seconds = 3});
+  estimate.Measured({.updates = 50, .examples = 6'400, .seconds = 1.6});
+  EXPECT_FALSE(estimate.known());
+  estimate.Measured({.updates = 10, .examples = 12'800, .seconds = 2});
+  EXPECT_TRUE(estimate.known());
+}
+
+TEST(StudyText, ShowsAllThatEndedAndWhatItMeans) {
+  const StudyResults results = FixtureStudy();
+  const std::string table = StudyTable(results, Summarize(results));
+  EXPECT_THAT(table, HasSubstr("decay        5             94.24       0.17     94.03 to 94.44"));
+  EXPECT_THAT(table, HasSubstr("large batch  4 + 1 failed  93.17       0.35"));
+  EXPECT_THAT(table, HasSubstr(" failed      390 "));  // the worst run of the large batch
+  EXPECT_THAT(table,
+              HasSubstr("Beside decay, at 5 % after Holm's correction:\n  hybrid: equivalent: within 0.3 points"));
+  EXPECT_THAT(table, HasSubstr("large batch: fails: 1 of 5 runs failed"));
+  EXPECT_THAT(table, HasSubstr("grow: 3.2 times fewer updates"));
+  EXPECT_THAT(table, HasSubstr("Failed runs:\n  large batch, seed 5 failed: the loss is nan at update 12\n"));
+}
+
+TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {
+  StudyResults results = FixtureStudy();
+  results.variants[1].name = "a|b";
+  const std::string text = StudyMarkdown(results, Summarize(results));
+  EXPECT_THAT(text, HasSubstr("| a\\|b | 5 |"));
+  EXPECT_THAT(text, HasSubstr("| schedule.max_batch | \"N/10\" | 640 | \"none\" | \"N/10\" |"));
+  EXPECT_THAT(text, HasSubstr("Commit: 0123456789ab."));
+}
+
+TEST(StudyText, CsvHasARowPerRunWhateverBecameOfIt) {
+  StudyResults results = FixtureStudy();
+  results.variants[3].runs.back().reason = "said \"no\",\nand died";
+  results.variants[0].runs.push_back({6, "runs/fixture", RunState::kWaiting, "", std::nullopt});
+  const std::string text = StudyCsv(results);
+  EXPECT_THAT(text, HasSubstr("\ngrow,1,finished,0.943,0.2,4875,2000000,248.75,249.75,runs/fixture,\n"));
+  EXPECT_THAT(text, HasSubstr("\ndecay,6,waiting,,,,,,,runs/fixture,\n"));
+  EXPECT_THAT(text, HasSubstr("\nlarge batch,5,failed,,,,,,,runs/fixture,\"said \"\"no\"\",\nand died\"\n"));
+}
+
+TEST(StudyText, JsonHoldsAllOfIt) {
+  const StudyResults results = FixtureStudy();
+  const auto json = nlohmann::json::parse(StudyJson(results, Summarize(results)));
+  EXPECT_EQ(json["reference"], "decay");
+  EXPECT_EQ(json["variants"][3]["comparison"]["verdict"], "fails");
+  EXPECT_TRUE(json["variants"][3]["accuracy_percent"]["worst"].is_null());  // a failed run
+  EXPECT_EQ(json["variants"][3]["runs"][4]["state"], "failed");
+  EXPECT_EQ(json["variants"][0]["losses"]["mean"].size(), 40);
+  EXPECT_EQ(json["variants"][2]["settings"]["global_batch"][1], 640);
+  EXPECT_TRUE(json["variants"][0]["comparison"].is_null());
+}
+
+TEST(StudyText, OfAStudyThatHasJustBegun) {
+  StudyResults results = FixtureStudy();
+  for (StudyVariant& variant : results.variants) {
+    for (StudyRun& run : variant.runs) run = {run.seed, run.folder, RunState::kWaiting, "", std::nullopt};
+  }
+  StudyRun& going_on = results.variants[0].runs[0];
+  going_on = FixtureStudy().variants[0].runs[0];
+  going_on.state = RunState::kUnfinished;
+  going_on.log->summary.footer.reset();
+  const StudySummary summary = Summarize(results);
+  const std::string table = StudyTable(results, summary);
+  EXPECT_THAT(table, HasSubstr("decay        0 of 5"));
+  EXPECT_THAT(table, HasSubstr("not enough runs"));
+  EXPECT_THAT(table, Not(HasSubstr("nan")));
+  EXPECT_EQ(summary.variants[0].accuracies.size(), 40);
+}
+
+}  // namespace
+}  // namespace crescendo::report

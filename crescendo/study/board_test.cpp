@@ -1,0 +1,60 @@
+#include "crescendo/study/board.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "crescendo/study/test_support.h"
+
+namespace crescendo::study {
+namespace {
+
+using ::testing::HasSubstr;
+
+class BoardTest : public ::testing::Test {
+ protected:
+  BoardTest()
+      : study_(SmallStudy(folder_, "seeds = 2")), trials_(MakeTrials(study_, PlanOfSmall)), runs_(trials_.size()) {
+    runs_[0].state = TrialState::kFinished;
+    runs_[0].seconds = 100;
+    runs_[0].accuracy = 0.9642;
+    runs_[1].state = TrialState::kRunning;
+    runs_[1].share_done = 0.25;
+    runs_[2].state = TrialState::kFailed;
+    runs_[2].reason = "the loss\nis nan";
+  }
+  BoardView View() const { return {study_, trials_, runs_, {0, 25, 0, 0}, 2, false}; }
+
+  support::TemporaryFolder folder_;
+  Study study_;
+  std::vector<Trial> trials_;
+  std::vector<TrialRun> runs_;
+};
+
+TEST_F(BoardTest, ShowsWhereEveryVariantStands) {
+  EXPECT_EQ(BoardText(View(), 80),
+            "variant  done  running  failed  waiting\n"
+            "decay       1        1       -        -\n"
+            "grow        -        -       1        1\n"
+            "  decay, seed 2: 25 %, 25 s\n"
+            "2 of 4 runs done, about 1 min 40 s left\n");
+  EXPECT_THAT(BoardText(View(), 20), HasSubstr("decay       1    ...\n"));
+}
+
+TEST_F(BoardTest, TimeLeftIsThatOfTheWorkOverTheJobsAndNotLessThanTheLongestRun) {
+  // A run of decay takes 100 s (measured, and as the running one goes on); one of grow, of as many examples, as long.
+  EXPECT_NEAR(SecondsLeft(View()), 100, 1e-9);
+  BoardView view = View();
+  view.jobs = 1;
+  EXPECT_NEAR(SecondsLeft(view), 75 + 100, 1e-9);
+  runs_[0].state = TrialState::kWaiting;
+  runs_[1].share_done = 0;
+  EXPECT_LT(SecondsLeft(View()), 0);
+}
+
+TEST_F(BoardTest, LinesSayHowARunEnded) {
+  EXPECT_EQ(EndedLine(View(), 0), "[2/4] decay, seed 1: 96.42 % after 1 min 40 s; about 1 min 40 s left\n");
+  EXPECT_THAT(EndedLine(View(), 2), HasSubstr("grow, seed 1: failed: the loss is nan"));
+}
+
+}  // namespace
+}  // namespace crescendo::study

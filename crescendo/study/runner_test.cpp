@@ -1,0 +1,166 @@
+#include "crescendo/study/runner.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/study/collect.h"
+#include "crescendo/study/test_support.h"
+
+namespace crescendo::study {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A study in a folder of its own, its trials run by FakeProgram(before).
+class RunnerTest : public ::testing::Test {
+ protected:
+  RunnerResult Run(const std::string& before, const std::string& head = "seeds = 3") {
+    study_ = SmallStudy(folder_, head);
+    return RunAgain(before);
+  }
+
+  RunnerResult RunAgain(const std::string& before, bool retry_failed = false) {
+    trials_ = MakeTrials(study_, PlanOfSmall);
+    std::ofstream screen(folder_ / "screen.txt");
+    const int fd = ::open((folder_ / "screen.txt").c_str(), O_WRONLY | O_TRUNC);
+    RunnerOptions options;
+    options.program = FakeProgram(folder_, before);
+    options.jobs = 2;
+    options.cores = 4;
+    options.retry_failed = retry_failed;
+    options.fd = fd;
+    try {
+      RunnerResult result = RunStudy(study_, trials_, options, stop_);
+      ::close(fd);
+      return result;
+    } catch (...) {
+      ::close(fd);
+      throw;
+    }
+  }
+
+  int64_t Count(const RunnerResult& result, TrialState state) const {
+    return std::ranges::count_if(result.runs, [&](const TrialRun& run) { return run.state == state; });
+  }
+  std::string Screen() const { return ReadFile(folder_ / "screen.txt"); }
+  std::string Calls() const { return ReadFile(folder_ / "calls.txt"); }
+
+  support::TemporaryFolder folder_;
+  Study study_;
+  std::vector<Trial> trials_;
+  std::atomic<int> stop_ = 0;
+};
+
+TEST_F(RunnerTest, RunsAllOnceAndNeverAgain) {
+  const RunnerResult first = Run("");
+  EXPECT_EQ(first.started, 6);
+  EXPECT_EQ(Count(first, TrialState::kFinished), 6);
+  EXPECT_EQ(first.runs[1].accuracy, 0.92);
+  EXPECT_THAT(Screen(), HasSubstr("[6/6] "));
+  EXPECT_THAT(Calls(), HasSubstr("run.threads=2"));  // 4 cores for 2 jobs
+  EXPECT_EQ(RunAgain("exit 1").started, 0);
+
+  // A new seed and a new name do not touch what is there; a changed option does.
+  study_ = SmallStudy(folder_, "seeds = 4",
+                      "[variants.renamed]\nschedule.policy = \"decay\"\n[variants.grow]\nschedule.max_batch = 20\n");
+  const RunnerResult second = RunAgain("");
+  EXPECT_EQ(second.started, 1 + 4);
+  EXPECT_EQ(Count(second, TrialState::kFinished), 8);
+}
+
+TEST_F(RunnerTest, ACrashIsAFailedRunAndNotTheEnd) {
+  const RunnerResult result = Run("if [[ $seed = 2 && $out = *grow* ]]; then echo last words; kill -SEGV $$; fi");
+  EXPECT_EQ(Count(result, TrialState::kFinished), 5);
+  EXPECT_EQ(Count(result, TrialState::kCrashed), 1);
+  EXPECT_EQ(result.crashed, 1);
+  EXPECT_THAT(result.runs[4].reason, HasSubstr("signal 11 (Segmentation fault); the last it said: last words"));
+  EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: crashed: signal 11"));
+
+  // It stays what it is, until it is asked for again.
+  const RunnerResult again = RunAgain("");
+  EXPECT_EQ(again.started, 0);
+  EXPECT_EQ(again.runs[4].state, TrialState::kCrashed);
+  const RunnerResult retried = RunAgain("", /*retry_failed=*/true);
+  EXPECT_EQ(retried.started, 1);
+  EXPECT_EQ(Count(retried, TrialState::kFinished), 6);
+}
+
+TEST_F(RunnerTest, ADivergedRunStaysInTheStatistics) {
+  const RunnerResult result =
+      Run("if [[ $seed = 1 && $out = *grow* ]]; then footer failed 'the loss is nan'; exit 1; fi");
+  EXPECT_EQ(Count(result, TrialState::kFailed), 1);
+  EXPECT_EQ(result.crashed, 0);
+  EXPECT_EQ(RunAgain("").started, 0);
+
+  const report::StudyResults collected = CollectStudy(study_, trials_, FindRuns(study_, trials_));
+  EXPECT_EQ(collected.variants[1].runs[0].state, report::RunState::kFailed);
+  EXPECT_EQ(collected.variants[1].runs[0].reason, "the loss is nan");
+  const report::StudySummary summary = report::Summarize(collected);
+  EXPECT_EQ(summary.variants[1].analysis.failed, 1);
+  EXPECT_EQ(summary.variants[1].analysis.summary->n, 2);
+}
+
+TEST_F(RunnerTest, WhatCannotWorkInOneRunEndsTheStudyWithItsMessage) {
+  try {
+    Run("echo 'crescendo: no such data set' >&2; exit 2");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("crescendo: no such data set"));
+  }
+  const std::string calls = Calls();
+  EXPECT_LE(std::ranges::count(calls, '\n'), 2);
+  EXPECT_EQ(Count(RunAgain(""), TrialState::kFinished), 6);  // nothing was recorded as failed
+}
+
+TEST_F(RunnerTest, AStoppedStudyGoesOnWhereItWas) {
+  // The first two runs wait for the signal and write what a stopped run does; the study is stopped when both are there.
+  const std::string waiting =
+      "trap 'footer interrupted stopped; exit 143' TERM\ntouch \"$out/waits\"\nfor ((i = 0; i < 600; ++i)); do sleep "
+      "0.1; done";
+  std::jthread stopper([&] {
+    for (int waits = 0; waits < 2;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      waits = 0;
+      std::error_code none_yet;
+      for (const auto& entry : std::filesystem::directory_iterator(folder_ / "runs", none_yet)) {
+        waits += std::filesystem::exists(entry.path() / "waits") ? 1 : 0;
+      }
+    }
+    stop_ = SIGINT;
+  });
+  const RunnerResult stopped = Run(waiting);
+  EXPECT_EQ(stopped.started, 2);
+  EXPECT_EQ(Count(stopped, TrialState::kWaiting), 6);
+  EXPECT_EQ(stopped.crashed, 0);
+  stop_ = 0;
+  EXPECT_EQ(RunAgain("").started, 6);
+}
+
+TEST_F(RunnerTest, TwoDoNotWorkOnOneStudy) {
+  std::filesystem::create_directories(folder_ / "runs");
+  const int other = ::open((folder_ / "runs" / ".lock").c_str(), O_RDWR | O_CREAT, 0644);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  EXPECT_THROW(Run(""), UserError);
+  ::close(other);
+  EXPECT_EQ(RunAgain("").started, 6);
+}
+
+TEST_F(RunnerTest, StudiesThatShareAFolderShareTheirRuns) {
+  Run("");
+  study_ = SmallStudy(folder_, "seeds = 3",
+                      "[variants.original]\nschedule.policy = \"decay\"\n[variants.capped]\nschedule.max_batch = 15\n");
+  EXPECT_EQ(RunAgain("").started, 3);
+}
+
+}  // namespace
+}  // namespace crescendo::study

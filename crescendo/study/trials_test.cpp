@@ -1,0 +1,89 @@
+#include "crescendo/study/trials.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "crescendo/base/error.h"
+#include "crescendo/study/test_support.h"
+
+namespace crescendo::study {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Complaint(const Study& study) {
+  try {
+    MakeTrials(study, PlanOfSmall);
+  } catch (const UserError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Trials, AreEveryVariantWithEverySeed) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "seeds = [4, 9]");
+  const std::vector<Trial> trials = MakeTrials(study, PlanOfSmall);
+  ASSERT_EQ(trials.size(), 4);
+  EXPECT_EQ(trials[1].variant, 0);
+  EXPECT_EQ(trials[1].seed, 9);
+  EXPECT_EQ(trials[1].options.run.seed, 9);
+  EXPECT_EQ(trials[0].total_updates, 400);
+  EXPECT_EQ(trials[2].total_updates, 300);  // 2 epochs at 10, 2 at 20
+  std::set<std::string> digests;
+  for (const Trial& trial : trials) digests.insert(trial.digest);
+  EXPECT_EQ(digests.size(), 4);
+}
+
+TEST(Trials, OfOneVariantUnderTwoNamesAreRefused) {
+  const support::TemporaryFolder folder;
+  EXPECT_THAT(Complaint(SmallStudy(folder, "", "[variants.a]\nrun.threads = 2\n[variants.b]\n")),
+              HasSubstr("the variants a and b are the same run"));
+}
+
+TEST(Trials, OfUnequalLengthAreRefusedUnlessNothingIsHeldEqual) {
+  const support::TemporaryFolder folder;
+  const std::string variants = "[variants.a]\n[variants.b]\nschedule.length = \"5ep\"\n";
+  EXPECT_THAT(Complaint(SmallStudy(folder, "", variants)), HasSubstr("b sees 5000 examples and a sees 4000"));
+  EXPECT_EQ(Complaint(SmallStudy(folder, "equal = \"nothing\"", variants)), "");
+}
+
+TEST(Trials, WithEqualUpdatesTakeExactlyThoseOfTheReference) {
+  const support::TemporaryFolder folder;
+  const std::vector<Trial> trials = MakeTrials(SmallStudy(folder, "equal = \"updates\""), PlanOfSmall);
+  for (const Trial& trial : trials) {
+    EXPECT_EQ(trial.total_updates, 400);
+    EXPECT_EQ(PlanOfSmall(trial.options).total_updates().value(), 400);
+  }
+  // Stretched as a whole: the boundary stays in the middle.
+  const config::Options& grow = trials.back().options;
+  const double length = static_cast<double>(grow.schedule.length.Resolve(kTrainExamples).value());
+  const double boundary = static_cast<double>(grow.reference.boundaries[0].Resolve(kTrainExamples).value());
+  EXPECT_NEAR(length, 4000 * 4.0 / 3, 20);
+  EXPECT_NEAR(boundary, length / 2, 1);
+}
+
+TEST(Trials, AnyNumberOfUpdatesCanBeHad) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "");
+  for (const int64_t updates : {1, 2, 7, 299, 301, 1000, 12'345}) {
+    const config::Options options = WithUpdates(study.variants[1].options, updates, PlanOfSmall);
+    EXPECT_EQ(PlanOfSmall(options).total_updates().value(), updates);
+  }
+}
+
+TEST(Trials, AreShuffledTheSameWayEachTime) {
+  const std::vector<size_t> order = ShuffledOrder(20);
+  EXPECT_EQ(order, ShuffledOrder(20));
+  std::vector<size_t> sorted = order;
+  std::ranges::sort(sorted);
+  EXPECT_NE(order, sorted);
+  for (size_t i = 0; i < sorted.size(); ++i) EXPECT_EQ(sorted[i], i);
+  EXPECT_TRUE(ShuffledOrder(0).empty());
+}
+
+}  // namespace
+}  // namespace crescendo::study
