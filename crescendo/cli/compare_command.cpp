@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <atomic>
-#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -11,6 +10,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/run_screen.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/study/collect.h"
 #include "crescendo/study/runner.h"
@@ -28,18 +28,6 @@ struct Arguments {
   bool retry_failed = false;
   bool list = false;
 };
-
-std::atomic<int> stop_signal = 0;
-
-// The first SIGINT or SIGTERM asks all runs to end with what they have; a second one ends the program, and them, at
-// once.
-void CatchStopSignals() {
-  struct sigaction action {};
-  action.sa_handler = [](int signal) { stop_signal = signal; };
-  action.sa_flags = SA_RESETHAND;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 study::RunnerOptions OptionsFor(const study::Study& study, const Arguments& arguments) {
   study::RunnerOptions options;
@@ -71,7 +59,7 @@ int Compare(const Arguments& arguments) {
   const study::RunnerOptions options = OptionsFor(study, arguments);
   std::cerr << fmt::format("{}: {} variants, {} seeds, {} at a time, in {}\n", study.name, study.variants.size(),
                            study.seeds.size(), options.jobs, study.runs.string());
-  CatchStopSignals();
+  const std::atomic<int>& stop_signal = CatchStopSignals();
   const study::RunnerResult result = study::RunStudy(study, trials, options, stop_signal);
   const report::StudyResults results = study::CollectStudy(study, trials, result.runs);
   std::cout << report::StudyTable(results, report::Summarize(results));
@@ -104,7 +92,7 @@ void AddCompareCommand(CLI::App& app, int& exit_code) {
   command->footer(R"(Examples:
   crescendo compare recipes/studies/letter.toml
   crescendo compare recipes/studies/letter.toml --seeds 3 --jobs 2
-  crescendo compare recipes/paper/5.1-momentum-small.toml run.device=cpu
+  crescendo compare recipes/paper/5.2.toml data.folder=/data run.precision=bf16
 Runs that have ended are not run again. Ctrl-C ends the runs that go on; the same command continues.
 `crescendo report STUDY` draws what there is, also while a study goes on.)");
   command->callback([arguments, &exit_code] { exit_code = Compare(*arguments); });

@@ -2,14 +2,17 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/report/comparison.h"
 #include "crescendo/report/study_page.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/study/collect.h"
@@ -73,8 +76,25 @@ report::StudyResults Collect(const Arguments& arguments) {
   return study::CollectRuns(paths);
 }
 
+// Runs of one seed each allow no verdict: side by side they tell their updates and accuracies.
+bool IsPlainComparison(const report::StudyResults& results) {
+  return results.equal.empty() &&
+         std::ranges::all_of(results.variants, [](const auto& variant) { return variant.runs.size() == 1; });
+}
+
+std::string PlainComparison(const report::StudyResults& results) {
+  std::vector<report::NamedRun> runs;
+  for (const report::StudyVariant& variant : results.variants) {
+    runs.push_back({variant.name, variant.runs.front().log->summary});
+    const std::string& warning = runs.back().run.warning;
+    if (!warning.empty()) std::cerr << "crescendo: " << warning << '\n';
+  }
+  return report::ComparisonTable(runs);
+}
+
 std::string Text(const report::StudyResults& results, ReportFormat format) {
   if (format == ReportFormat::kCsv) return report::StudyCsv(results);
+  if (format == ReportFormat::kTable && IsPlainComparison(results)) return PlainComparison(results);
   const report::StudySummary summary = report::Summarize(results);
   switch (format) {
     case ReportFormat::kHtml:

@@ -7,7 +7,7 @@
 #include <type_traits>
 
 #include "crescendo/base/file.h"
-#include "crescendo/config/describe.h"
+#include "crescendo/config/difference.h"
 #include "crescendo/config/fields.h"
 
 namespace crescendo::config {
@@ -23,30 +23,22 @@ std::string Hexadecimal(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 }  // namespace
 
-Options WhatIsLearned(const Options& options) {
-  Options learned;
-  learned.data = options.data;
-  learned.model = options.model;
-  learned.optimizer = options.optimizer;
-  learned.reference = options.reference;
-  learned.schedule = options.schedule;
-  learned.run.seed = options.run.seed;
-  learned.run.precision = options.run.precision;
-  const DataOptions defaults;
-  learned.data.folder = defaults.folder;
-  learned.data.threads = defaults.threads;
-  learned.data.prefetch = defaults.prefetch;
-  return learned;
+std::map<std::string, std::string> LearnedSettings(const Options& options) {
+  std::map<std::string, std::string> settings = SettingsOf(options);
+  std::erase_if(settings, [](const auto& setting) { return EffectOf(setting.first) != Effect::kRun; });
+  return settings;
 }
 
 std::string Digest(const Options& options) {
-  Options learned = WhatIsLearned(options);
-  VisitFields(learned, [](const std::string&, auto& value, const Description& description) {
+  Options by_content = options;
+  VisitFields(by_content, [](const std::string&, auto& value, const Description& description) {
     if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>) {
       if (description.is_file && !value.empty()) value = Hexadecimal(Fnv1a(ReadFile(value)));
     }
   });
-  return Hexadecimal(Fnv1a(ToToml(learned)));
+  std::string text;
+  for (const auto& [key, value] : LearnedSettings(by_content)) text += fmt::format("{} = {}\n", key, value);
+  return Hexadecimal(Fnv1a(text));
 }
 
 }  // namespace crescendo::config

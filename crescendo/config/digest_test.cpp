@@ -28,12 +28,15 @@ TEST(Digest, IsOfWhatIsLearned) {
 TEST(Digest, IsOfTheContentOfFilesAndNotOfTheirNames) {
   const support::TemporaryFolder folder;
   const auto of_table = [&](const std::string& name, const std::string& content) {
-    return DigestWith({"data.name=csv", "model.name=mlp", "data.test_examples=1", "data.train_file=" + folder.Write(name, content)});
+    return DigestWith(
+        {"data.name=csv", "model.name=mlp", "data.test_examples=1", "data.train_file=" + folder.Write(name, content)});
   };
   const std::string first = of_table("a.csv", "1,2\n");
   EXPECT_EQ(of_table("b/c.csv", "1,2\n"), first);
   EXPECT_NE(of_table("a.csv", "1,3\n"), first);
-  EXPECT_THROW(DigestWith({"data.name=csv", "model.name=mlp", "data.test_examples=1", "data.train_file=/no/such/table"}), UserError);
+  EXPECT_THROW(
+      DigestWith({"data.name=csv", "model.name=mlp", "data.test_examples=1", "data.train_file=/no/such/table"}),
+      UserError);
 }
 
 }  // namespace

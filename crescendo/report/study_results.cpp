@@ -9,7 +9,6 @@
 #include "crescendo/base/error.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/config/fields.h"
-#include "crescendo/config/value_codec.h"
 #include "crescendo/report/worker_estimate.h"
 
 namespace crescendo::report {
@@ -110,21 +109,11 @@ void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {
   }
 }
 
-std::map<std::string, std::string> Texts(const config::Options& options) {
-  std::map<std::string, std::string> texts;
-  const auto unmet = config::UnmetConditions(options);
-  config::VisitFields(options, [&](const std::string& key, const auto& value, const config::Description& description) {
-    if (!unmet.contains(key)) texts[key] = config::WriteField(value, description);
-  });
-  return texts;
-}
-
 std::vector<OptionDifference> Differences(const StudyResults& results) {
   std::vector<std::map<std::string, std::string>> texts;
   for (const StudyVariant& variant : results.variants) {
-    config::Options options = config::WhatIsLearned(variant.options);
-    options.run.seed = 0;
-    texts.push_back(Texts(options));
+    texts.push_back(config::LearnedSettings(variant.options));
+    texts.back().erase("run.seed");
   }
   std::vector<OptionDifference> differences;
   for (const std::string& key : config::AllKeys()) {

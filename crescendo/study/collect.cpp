@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "crescendo/base/error.h"
-#include "crescendo/config/describe.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/config/load.h"
 
@@ -66,7 +66,7 @@ report::StudyResults CollectStudy(const Study& study, const std::vector<Trial>& 
 report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
   CRESCENDO_ASSERT(!paths.empty(), "a report of at least one run");
   report::StudyResults results;
-  std::vector<std::string> learned;  // per variant
+  std::vector<std::map<std::string, std::string>> learned;  // per variant
   for (const fs::path& path : paths) {
     const fs::path log = fs::is_directory(path) ? LogFile(path) : path;
     report::StudyRun run;
@@ -77,11 +77,11 @@ report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
     const config::Options options = config::LoadText(run.log->summary.header.config_toml, log);
     run.seed = options.run.seed;
 
-    config::Options same = config::WhatIsLearned(options);
-    same.run.seed = 0;
-    const auto known = std::ranges::find(learned, config::ToToml(same));
+    std::map<std::string, std::string> settings = config::LearnedSettings(options);
+    settings.erase("run.seed");
+    const auto known = std::ranges::find(learned, settings);
     if (known == learned.end()) {
-      learned.push_back(config::ToToml(same));
+      learned.push_back(std::move(settings));
       results.variants.push_back({NameOfFolder(log.parent_path()), options, {std::move(run)}});
       continue;
     }

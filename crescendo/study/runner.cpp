@@ -75,7 +75,7 @@ class Runner {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
-      if (retry) run.state = TrialState::kWaiting;
+      if (retry) run = {.folder = run.folder, .state = TrialState::kWaiting, .reason = ""};
       if (run.state == TrialState::kWaiting) queue_.push_back(trial);
     }
     for (int64_t slot = options.jobs; slot-- > 0;) free_slots_.push_back(slot);
@@ -123,12 +123,14 @@ class Runner {
   void Start() {
     const size_t trial = queue_.front();
     TrialRun& run = result_.runs[trial];
-    PrepareFolder(run.folder, trials_[trial]);
-    fs::remove(
-        LogFile(run.folder));  // of a run that was stopped; until the new one begins it would be taken for its own
     ChildRequest request;
-    request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
-                     run.folder.string(),       "--force"};
+    if (run.state == TrialState::kWaiting && run.share_done > 0) {
+      request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
+    } else {
+      PrepareFolder(run.folder, trials_[trial]);
+      request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
+                       run.folder.string(),       "--force"};
+    }
     if (!trials_[trial].options.run.threads) {
       request.words.push_back(fmt::format("run.threads={}", std::max<int64_t>(1, options_.cores / options_.jobs)));
     }

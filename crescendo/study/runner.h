@@ -3,7 +3,7 @@
 //
 //   const RunnerResult result = RunStudy(study, trials, {.program = "/proc/self/exe", .jobs = 2, .cores = 2}, stop);
 //
-// Every run that has ended before is left as it is; one that was stopped is run again. While it works it holds a lock
+// Every run that has ended before is left as it is; one that was stopped is resumed. While it works it holds a lock
 // on the study's folder.
 #pragma once
 
@@ -18,7 +18,9 @@
 namespace crescendo::study {
 
 struct RunnerOptions {
-  std::filesystem::path program;  // is called as PROGRAM train CONFIG --out FOLDER --force [key=value]
+  // Is called as PROGRAM train CONFIG --out FOLDER --force [key=value], and where a run was stopped on its way as
+  // PROGRAM resume FOLDER --start-over [key=value].
+  std::filesystem::path program;
   int64_t jobs = 1;               // runs at a time
   int64_t cores = 1;              // shared out among them, where the config leaves run.threads to us
   std::vector<std::string> gpus;  // as CUDA_VISIBLE_DEVICES names them, shared out among the runs; empty: none

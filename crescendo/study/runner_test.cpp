@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "crescendo/base/error.h"
@@ -144,6 +145,12 @@ TEST_F(RunnerTest, AStoppedStudyGoesOnWhereItWas) {
   EXPECT_EQ(stopped.crashed, 0);
   stop_ = 0;
   EXPECT_EQ(RunAgain("").started, 6);
+  const std::string calls = Calls();
+  const auto resumed = [](const std::string& line) { return line.starts_with("resume"); };
+  std::vector<std::string> lines;
+  std::istringstream in(calls);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  EXPECT_EQ(std::ranges::count_if(lines, resumed), 2);  // the two that had begun
 }
 
 TEST_F(RunnerTest, TwoDoNotWorkOnOneStudy) {

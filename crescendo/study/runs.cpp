@@ -74,6 +74,7 @@ void PrepareFolder(const fs::path& folder, const Trial& trial) {
   fs::create_directories(folder, error);
   if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
   fs::remove(CrashFile(folder));
+  fs::remove(LogFile(folder));  // of an earlier try; until the new one begins it would be taken for its own
   WriteFileAtomically(TrialFile(folder),
                       fmt::format("{}{}\n{}", kDigestLine, trial.digest, config::ToToml(trial.options)));
 }

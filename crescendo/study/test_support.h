@@ -40,11 +40,11 @@ inline Study SmallStudy(const support::TemporaryFolder& folder, const std::strin
       "small.toml", "base = \"base.toml\"\nruns = \"" + (folder / "runs").string() + "\"\n" + head + "\n" + variants));
 }
 
-// A program that is called as `crescendo train` is, writes the log of a finished run whose accuracy is 0.90 + seed /
-// 100, and before that does what `before` says, with $seed, $out and $config.
+// A program that is called as `crescendo train` or `crescendo resume` is, writes the log of a finished run whose
+// accuracy is 0.90 + seed / 100, and before that does what `before` says, with $seed, $out, $config and its arguments.
 inline std::string FakeProgram(const support::TemporaryFolder& folder, const std::string& before) {
   const std::string path = folder.Write("fake", R"(#!/usr/bin/env bash
-config=$2 out=$4
+if [[ $1 = resume ]]; then config=$2/trial.toml out=$2; else config=$2 out=$4; fi
 seed=$(sed -n 's/^seed = //p' "$config")
 echo "$@" >> ")" + (folder / "calls.txt").string() + R"("
 header='{"type":"header","format_version":1,"started":"","crescendo_version":"","commit":"","torch_version":"","compiler":"","machine":"m","device":"cpu","threads":1,"micro_batch":1,"parameters":1,"train_examples":1000,"test_examples":100,"total_examples":4000,"total_updates":400,"config_toml":""}'

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "crescendo/base/file.h"
 #include "crescendo/config/load.h"
 #include "crescendo/config/plan_request.h"
 #include "crescendo/schedule/planner.h"
@@ -23,7 +24,9 @@ using ::testing::StartsWith;
 std::vector<fs::path> Recipes() {
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator("recipes")) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+    if (entry.path().extension() != ".toml") continue;
+    const std::string text = ReadFile(entry.path());
+    if (text.find("\n[variants.") == std::string::npos) files.push_back(entry.path());  // else a study: study_test.cpp
   }
   return files;
 }
@@ -35,8 +38,12 @@ const std::map<std::string, int64_t> kTrainExamples = {{"recipes/adult", 32'561}
                                                        {"recipes/letter", 16'000},
                                                        {"recipes/paper/cifar10", 50'000}};
 
+constexpr int64_t kImageNet = 1'281'167;
+
 schedule::Plan PlanOf(const fs::path& recipe) {
-  const auto examples = kTrainExamples.find(recipe.parent_path().string());
+  const std::string folder = recipe.parent_path().string();
+  if (folder == "recipes/paper/imagenet") return schedule::MakePlan(MakePlanRequest(LoadFile(recipe), kImageNet));
+  const auto examples = kTrainExamples.find(folder);
   if (examples == kTrainExamples.end())
     throw std::runtime_error("a folder new to this test: say how large its data are");
   return schedule::MakePlan(MakePlanRequest(LoadFile(recipe), examples->second));
@@ -93,6 +100,25 @@ const PaperRow kPaperRows[] = {{"decay", 80'000},
                                {"increasing", 29'187.5},
                                {"increased_lr", 6453.125},
                                {"increased_momentum", 2351.5625}};
+
+// As the paper prints them, rounded.
+const PaperRow kImageNetRows[] = {{"5.3a-decay", 14'075},
+                                  {"5.3a-grow", 5'630},
+                                  {"5.3b-momentum-0.9", 5'865},
+                                  {"5.3b-momentum-0.95", 3'519},
+                                  {"5.3b-momentum-0.975", 2'346}};
+
+TEST(Recipes, TheImageNetPlansTakeThePapersUpdates) {
+  for (const PaperRow& row : kImageNetRows) {
+    SCOPED_TRACE(row.recipe);
+    const schedule::Plan plan = PlanOf(fmt::format("recipes/paper/imagenet/{}.toml", row.recipe));
+    EXPECT_NEAR(static_cast<double>(plan.total_updates().value()), row.paper_updates, 4);
+    EXPECT_EQ(plan.total_examples(), schedule::Examples{90 * kImageNet});
+  }
+  const schedule::Plan doubled = PlanOf("recipes/paper/imagenet/5.4.toml");
+  EXPECT_EQ(doubled.phases().front().global_batch, schedule::Examples{8192});
+  EXPECT_EQ(doubled.largest_batch(), schedule::Examples{16'384});
+}
 
 TEST(Recipes, ThePapersTakeThePapersUpdates) {
   for (const PaperRow& row : kPaperRows) {

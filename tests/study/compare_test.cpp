@@ -1,0 +1,136 @@
+// crescendo compare and report, the real program on a table of 200 rows: whole runs, real signals.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
+
+namespace crescendo {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class CompareTest : public ::testing::Test {
+ protected:
+  CompareTest() {
+    std::string table;
+    for (int row = 0; row < 200; ++row) {
+      const int x = row * 37 % 101;
+      const int y = row * 53 % 97;
+      table += std::to_string(x) + "," + std::to_string(y) + "," + (x > y ? "above" : "below") + "\n";
+    }
+    folder_.Write("table.csv", table);
+    folder_.Write("base.toml", R"(
+[data]
+name = "csv"
+train_file = "table.csv"
+test_examples = 50
+[model]
+name = "mlp"
+hidden = [8]
+ghost_batch = 10
+[reference]
+global_batch = 10
+learning_rate = 0.05
+boundaries = ["10ep"]
+factor = 0.2
+[schedule]
+length = "20ep"
+[run]
+device = "cpu"
+micro_batch = 10
+)");
+  }
+
+  void WriteStudy(const std::string& head, const std::string& rest = "") {
+    folder_.Write("study.toml", "base = \"base.toml\"\nruns = \"runs\"\nseeds = 2\n" + head +
+                                    "\n[variants.decay]\nschedule = {policy = \"decay\"}\n"
+                                    "[variants.grow]\nschedule = {max_batch = \"none\"}\n" +
+                                    rest);
+  }
+
+  support::ProcessResult Call(const std::vector<std::string>& words, int signal = 0, const std::string& after = "") {
+    std::vector<std::string> command = {CRESCENDO_PROGRAM};
+    command.insert(command.end(), words.begin(), words.end());
+    return support::RunProcess(command,
+                               {.signal_after_text = signal, .text = after, .folder = folder_.path().string()});
+  }
+
+  support::TemporaryFolder folder_;
+};
+
+TEST_F(CompareTest, RunsAStudyOnceAndReportsIt) {
+  WriteStudy("margin = 5");
+  const auto first = Call({"compare", "study.toml", "--jobs", "2"});
+  ASSERT_EQ(first.exit_code, 0) << first.errors;
+  EXPECT_THAT(first.errors, HasSubstr("[4/4] "));
+  EXPECT_THAT(first.output, HasSubstr("differences below 5 points do not matter"));
+  EXPECT_THAT(first.output, HasSubstr("Beside decay"));
+  const auto second = Call({"compare", "study.toml"});
+  EXPECT_EQ(second.output, first.output);
+  EXPECT_THAT(second.errors, Not(HasSubstr("[")));
+
+  const auto report = Call({"report", "study.toml", "--format", "json"});
+  ASSERT_EQ(report.exit_code, 0) << report.errors;
+  const auto json = nlohmann::json::parse(report.output);
+  EXPECT_EQ(json["variants"][0]["accuracy_percent"]["n"], 2);
+  EXPECT_EQ(json["variants"][0]["updates"], 300);
+  EXPECT_EQ(json["variants"][1]["updates"], 180);  // 10 epochs of 15 and, at batch 50, of 3
+  EXPECT_EQ(json["train_examples"], 150);
+  EXPECT_EQ(Call({"report", "study.toml", "--out", "page.html"}).exit_code, 0);
+  EXPECT_TRUE(std::filesystem::file_size(folder_ / "page.html") > 10'000);
+
+  // The same runs without the study: two variants, recognised by their configs.
+  std::vector<std::string> words = {"report"};
+  for (const auto& run : json["variants"][0]["runs"]) words.push_back(run["folder"]);
+  for (const auto& run : json["variants"][1]["runs"]) words.push_back(run["folder"]);
+  const auto runs = Call(words);
+  EXPECT_EQ(runs.exit_code, 0) << runs.errors;
+  EXPECT_THAT(runs.output, HasSubstr("4 runs: final test accuracy"));
+  words.push_back(words[1]);
+  EXPECT_EQ(Call(words).exit_code, 2);
+}
+
+TEST_F(CompareTest, InterruptedGoesOnWhereItWas) {
+  WriteStudy("", "[options.schedule]\nlength = \"200ep\"\n");
+  const auto stopped = Call({"compare", "study.toml", "--jobs", "1"}, SIGINT, "[1/4] ");
+  EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
+  EXPECT_THAT(stopped.errors, HasSubstr("the same command goes on"));
+  EXPECT_THAT(stopped.errors, Not(HasSubstr("crashed")));
+  const auto report = Call({"report", "study.toml", "--format", "csv"});
+  EXPECT_THAT(report.output, HasSubstr(",finished,"));
+  EXPECT_THAT(report.output, HasSubstr(",waiting,"));
+  const auto rest = Call({"compare", "study.toml", "--jobs", "2"});
+  EXPECT_EQ(rest.exit_code, 0) << rest.errors;
+  EXPECT_THAT(rest.errors, Not(HasSubstr("[1/4] ")));
+  EXPECT_THAT(rest.errors, HasSubstr("[4/4] "));
+}
+
+TEST_F(CompareTest, ADivergedVariantIsAResult) {
+  WriteStudy("", "[variants.wild]\nreference = {learning_rate = 1e6}\nschedule = {policy = \"decay\"}\n");
+  const auto study = Call({"compare", "study.toml", "--jobs", "2"});
+  EXPECT_EQ(study.exit_code, 0) << study.errors;
+  EXPECT_THAT(study.output, HasSubstr("wild: fails: 2 of 2 runs failed"));
+  EXPECT_THAT(study.output, HasSubstr("wild, seed 1 failed: the loss is "));
+}
+
+TEST_F(CompareTest, MistakesAreToldAndNothingIsRun) {
+  WriteStudy("sedes = 3");
+  const auto unknown = Call({"compare", "study.toml"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.errors, HasSubstr("study.toml:4:1: sedes is not a key of a study; did you mean seeds?"));
+  WriteStudy("");
+  const auto no_data = Call({"compare", "study.toml", "data.train_file=missing.csv"});
+  EXPECT_EQ(no_data.exit_code, 2);
+  EXPECT_THAT(no_data.errors, HasSubstr("missing.csv"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "runs"));
+}
+
+}  // namespace
+}  // namespace crescendo
