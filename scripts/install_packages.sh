@@ -10,10 +10,10 @@ source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libboost-dev
           libcurl4-openssl-dev libssl-dev zlib1g-dev liblzma-dev libarchive-dev
           libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
-          python3-pip unzip xz-utils ca-certificates  # to fetch LibTorch and data
+          python3-pip python3-venv unzip xz-utils ca-certificates  # to fetch LibTorch, data, Python's readers of what we write
           ccache mold)                                # a faster second build; used where found
 if [[ ${1:-} == --dev ]]; then
-  packages+=(clang-format-14 clang-tidy-14 shellcheck python3-venv)
+  packages+=(clang-format-14 clang-tidy-14 shellcheck)
 elif [[ $# -gt 0 ]]; then
   fail "unknown argument '$1'; there is only --dev"
 fi

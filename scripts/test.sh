@@ -7,6 +7,9 @@ source scripts/stage.sh
 preset=${1:?usage: scripts/test.sh PRESET [CTEST ARGUMENT...]}
 shift
 
+if [[ -z ${CRESCENDO_PYTHON:-} && -e .deps/python/packages.txt ]]; then
+  export CRESCENDO_PYTHON=$PWD/.deps/python/bin/python  # of scripts/python_readers.sh
+fi
 build=build/$preset
 log=$build/ctest.log
 stage "test: preset $preset"

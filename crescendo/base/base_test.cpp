@@ -10,6 +10,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/base/random.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo {
 namespace {
@@ -18,8 +19,7 @@ using ::testing::HasSubstr;
 
 // The known-answer vectors of the authors' Random123 library (kat_vectors, philox4x32 10).
 TEST(Random, PhiloxGivesTheAuthorsKnownAnswers) {
-  EXPECT_EQ(Philox({0, 0, 0, 0}, 0),
-            (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(Philox({0, 0, 0, 0}, 0), (std::array<uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   EXPECT_EQ(Philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, 0xffffffffffffffff),
             (std::array<uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(Philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, 0x299f31d0a4093822),
@@ -66,6 +66,14 @@ TEST(File, IsReplacedWholeAndAMissingOneIsTheUsersError) {
       UserError);
   EXPECT_THROW(WriteFileAtomically(folder / "missing" / "c.txt", "x"), RunError);
   std::filesystem::remove_all(folder);
+}
+
+TEST(File, ThatCannotBeWrittenLeavesNothingBehind) {
+  const support::TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "taken/by a folder");
+  EXPECT_THROW(WriteFileAtomically(folder / "taken", "x"), RunError);
+  EXPECT_FALSE(std::filesystem::exists(folder / "taken.part"));
+  EXPECT_THROW(WriteFileAtomically(folder / "no such folder/file", "x"), RunError);
 }
 
 TEST(Assertion, NamesTheConditionAndThePlace) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,17 +21,19 @@ struct ConfigArguments {
   }
 };
 
-// An option whose values are the names of an enum; help and errors list them.
+// An option whose values are the names of an enum; help and errors list them. `value` must live until `command` has
+// run.
 template <class E>
-void AddEnumOption(CLI::App& command, const std::string& flag, E& value, const std::string& sentence) {
-  std::map<std::string, E> names;
+CLI::Option* AddEnumOption(CLI::App& command, const std::string& flag, E& value, const std::string& sentence) {
   std::string list;
-  for (const EnumCase<E>& entry : kEnumCases<E>) {
-    names[std::string(entry.name)] = entry.value;
-    list += (list.empty() ? "" : ", ") + std::string(entry.name);
-  }
-  command.add_option(flag, value, sentence + ": " + list)
-      ->transform(CLI::CheckedTransformer(names).description(""))
+  for (const EnumCase<E>& entry : kEnumCases<E>) list += (list.empty() ? "" : ", ") + std::string(entry.name);
+  const auto read = [flag, list, &value](const std::string& given) {
+    const auto named = ParseEnum<E>(given);
+    if (!named) throw CLI::ValidationError(flag, "there is no " + given + "; there are " + list);
+    value = *named;
+  };
+  return command.add_option_function<std::string>(flag, read, sentence + ": " + list)
+      ->type_name("NAME")
       ->default_str(std::string(NameOf(value)));
 }
 

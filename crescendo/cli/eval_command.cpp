@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <iostream>
 #include <memory>
 
@@ -18,7 +19,7 @@ struct Arguments {
 
 }  // namespace
 
-void AddEvalCommand(CLI::App& app, int& /*exit_code*/) {
+void AddEvalCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("eval", "loss and accuracy of a run on its test set");
   command->add_option("RUN", arguments->path, "a run's folder, or a weights.safetensors")->required();
@@ -26,10 +27,16 @@ void AddEvalCommand(CLI::App& app, int& /*exit_code*/) {
   command->footer(R"(Examples:
   crescendo eval runs/grow
   crescendo eval weights.safetensors data.folder=/data)");
-  command->callback([arguments] {
+  command->callback([arguments, &exit_code] {
     const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides);
-    std::cout << fmt::format("test examples {}, loss {:.6f}, accuracy {:.2f} %\n", result.examples, result.loss,
+    std::cout << fmt::format("test examples {}, loss {:.6f}, accuracy {:.2f} %\n", result.examples,
+                             std::abs(result.loss),  // of "-nan" the sign says nothing
+
                              100 * result.accuracy);
+    if (!std::isfinite(result.loss)) {
+      std::cerr << "crescendo: the loss is not finite: these weights are of no use\n";
+      exit_code = 1;
+    }
   });
 }
 

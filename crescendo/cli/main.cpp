@@ -1,9 +1,19 @@
 // crescendo, the program: one command per file, and the only catch.
+#include <c10/util/Exception.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
-#include <cstdio>
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/nearest_name.h"
 #include "crescendo/cli/commands.h"
 
 namespace {
@@ -22,11 +32,30 @@ constexpr const char* kExamples = R"(Examples:
   crescendo eval runs/grow
 Exit codes: 0 done; 1 the run failed; 2 something given cannot work; 128 + n ended by signal n.)";
 
+// CLI11 asks for "a subcommand" whatever was given in its place.
+void RequireKnownCommand(const CLI::App& app, const std::string& given) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
+  if (given.starts_with('-') || std::find(names.begin(), names.end(), given) != names.end()) return;
+  const std::string near = crescendo::NearestName(given, names);
+  throw crescendo::UserError(fmt::format(
+      "there is no command '{}'; {}", given,
+      near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean {}?", near)));
+}
+
+// "crescendo train: CONFIG is required", and how to find out more.
+std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
+  std::string command = app->get_name();
+  for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
+  return fmt::format("{}: {}\n`{} --help` shows what it takes.\n", command, error.what(), command);
+}
+
 int Run(int argc, char** argv) {
   CLI::App app(kDescription, "crescendo");
   app.footer(kExamples);
   app.set_version_flag("--version", crescendo::cli::VersionText);
   app.require_subcommand(1);
+  app.failure_message(ParseFailure);
   int exit_code = 0;
   crescendo::cli::AddPlanCommand(app, exit_code);
   crescendo::cli::AddTrainCommand(app, exit_code);
@@ -37,6 +66,11 @@ int Run(int argc, char** argv) {
   crescendo::cli::AddDigestCommand(app, exit_code);
   crescendo::cli::AddConfigCommand(app, exit_code);
   crescendo::cli::AddFetchCommand(app, exit_code);
+  if (argc < 2) {
+    std::cerr << app.help();
+    return kUserMistake;
+  }
+  RequireKnownCommand(app, argv[1]);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -44,22 +78,35 @@ int Run(int argc, char** argv) {
     app.exit(error, std::cout, std::cerr);
     return asked ? 0 : kUserMistake;
   }
+  std::cout.flush();
+  return exit_code;
+}
+
+int Tell(int exit_code, std::string_view what) {
+  std::cout.exceptions(std::ios::goodbit);  // which cerr flushes before it writes
+  std::cerr << "crescendo: " << what << '\n';
   return exit_code;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::cout.exceptions(std::ios::badbit);  // what cannot be printed ends the program: nobody waits for the rest
   try {
     return Run(argc, argv);
   } catch (const crescendo::UserError& error) {
-    std::cerr << "crescendo: " << error.what() << '\n';
-    return kUserMistake;
+    return Tell(kUserMistake, error.what());
   } catch (const crescendo::RunError& error) {
-    std::cerr << "crescendo: " << error.what() << '\n';
-    return kFailed;
+    return Tell(kFailed, error.what());
+  } catch (const std::ios_base::failure&) {
+    return Tell(kFailed, "cannot write to the standard output");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return Tell(kFailed, fmt::format("{}: {}", error.path1().string(), error.code().message()));
+  } catch (const std::bad_alloc&) {
+    return Tell(kFailed, "not enough memory");
+  } catch (const c10::Error& error) {
+    return Tell(kFailed, error.what_without_backtrace());
   } catch (const std::exception& error) {
-    std::cerr << "crescendo: unexpected: " << error.what() << '\n';
-    return kFailed;
+    return Tell(kFailed, fmt::format("unexpected: {}", error.what()));
   }
 }

@@ -96,10 +96,14 @@ void AddPlanCommand(CLI::App& app, int& /*exit_code*/) {
       ->add_option("CONFIG", arguments->configs_and_overrides,
                    "config files (TOML; recipes/ holds some), and options to change, as schedule.max_batch=5120")
       ->required();
-  AddEnumOption(*command, "--format", arguments->format, "how to print it");
-  command->add_flag("--updates", arguments->updates, "one line for each update instead of each phase");
-  command->add_option("--chart", arguments->chart,
-                      "draw the plans of all configs into an SVG file: learning rate, batch, noise scale");
+  CLI::Option* format = AddEnumOption(*command, "--format", arguments->format, "how to print it");
+  CLI::Option* updates =
+      command->add_flag("--updates", arguments->updates, "one line for each update instead of each phase");
+  command
+      ->add_option("--chart", arguments->chart,
+                   "draw the plans of all configs into an SVG file: learning rate, batch, noise scale")
+      ->excludes(format)
+      ->excludes(updates);
   command->footer(R"(Examples:
   crescendo plan recipes/paper/cifar10/grow.toml
   crescendo plan recipes/paper/cifar10/grow.toml schedule.max_batch=5120

@@ -27,12 +27,11 @@ struct Arguments {
 void Warn(const std::string& sentence) { std::cerr << fmt::format("crescendo: warning: {}\n", sentence); }
 
 int StartOver(const train::RunFolder& old, const std::vector<std::string>& overrides) {
-  const config::Options options = train::OptionsOf(old, overrides);
-  const schedule::Plan plan = train::BuildPlan(options);
+  train::Parts parts = train::Build(train::OptionsOf(old, overrides));
   Warn(fmt::format("{} holds no checkpoint to go on from; it begins again", old.path().string()));
   const train::RunFolder folder = train::RunFolder::Create(old.path(), /*force=*/true);
-  RunScreen screen(plan);
-  return ReportEnd(train::TrainInto(folder, options, {&screen}, CatchStopSignals()), plan, folder);
+  RunScreen screen(parts.plan);
+  return ReportEnd(train::TrainInto(folder, parts, {&screen}, CatchStopSignals()), parts.plan, folder);
 }
 
 int Resume(const Arguments& arguments) {

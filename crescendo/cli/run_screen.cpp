@@ -18,6 +18,11 @@ const std::atomic<int>& CatchStopSignals() {
   action.sa_flags = SA_RESETHAND;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  // A reader of our output that goes away, or a limit on the size of files, is no reason to die: writing fails and says
+  // why; and a run is not a failed one because nobody reads its last line.
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
+  std::cout.exceptions(std::ios::goodbit);
   return stop_signal;
 }
 
@@ -33,7 +38,7 @@ int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const
                                footer.updates.value(), plan.total_updates().value(), folder.path().string());
       return 128 + stop_signal;
     case report::RunEnd::kFailed:
-      std::cerr << fmt::format("crescendo: {}\n", footer.reason);
+      std::cerr << fmt::format("crescendo: {}; {} holds what there is\n", footer.reason, folder.path().string());
       return 1;
   }
   return 1;

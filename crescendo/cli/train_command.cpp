@@ -19,17 +19,19 @@ struct Arguments {
   bool force = false;
 };
 
+// No folder is made or replaced before everything that the config names was found.
 int Train(const Arguments& arguments) {
   const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
-  const schedule::Plan plan = train::BuildPlan(options);
-  const std::filesystem::path path =
+  if (!arguments.out.empty() && !arguments.force) train::RunFolder::RequireFree(arguments.out);
+  const std::atomic<int>& stop = CatchStopSignals();
+  train::Parts parts = train::Build(options);
+  const train::RunFolder folder =
       arguments.out.empty()
-          ? train::RunFolder::NextFree("runs", std::filesystem::path(arguments.config.file).stem().string())
-          : std::filesystem::path(arguments.out);
-  const train::RunFolder folder = train::RunFolder::Create(path, arguments.force);
+          ? train::RunFolder::CreateNext("runs", std::filesystem::path(arguments.config.file).stem().string())
+          : train::RunFolder::Create(arguments.out, arguments.force);
 
-  RunScreen screen(plan);
-  return ReportEnd(train::TrainInto(folder, options, {&screen}, CatchStopSignals()), plan, folder);
+  RunScreen screen(parts.plan);
+  return ReportEnd(train::TrainInto(folder, parts, {&screen}, stop), parts.plan, folder);
 }
 
 }  // namespace
@@ -38,9 +40,9 @@ void AddTrainCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("train", "train a network as its plan says");
   arguments->config.AddTo(*command)->required();
-  command->add_option("--out", arguments->out,
-                      "folder for the run; without it, the first free of runs/NAME-001, runs/NAME-002, ...");
-  command->add_flag("--force", arguments->force, "replace the run that --out holds");
+  CLI::Option* out = command->add_option(
+      "--out", arguments->out, "folder for the run; without it, the first free of runs/NAME-001, runs/NAME-002, ...");
+  command->add_flag("--force", arguments->force, "replace the run that --out holds")->needs(out);
   command->footer(R"(Examples:
   crescendo train recipes/letter/grow.toml
   crescendo train recipes/letter/grow.toml --out runs/grow run.seed=2

@@ -49,8 +49,4 @@ struct UnmetCondition {
 // means nothing, the condition of that other is given.
 std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options& options);
 
-// Where each option that was stated was stated: key -> "recipes/x.toml:12:1" or "command line:
-// schedule.max_batch=5120".
-using Places = std::map<std::string, std::string, std::less<>>;
-
 }  // namespace crescendo::config

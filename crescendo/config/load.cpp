@@ -277,15 +277,15 @@ Options Load(std::vector<Layer> layers, const std::string& source_name) {
   RetireOrRefuse(options, stated);
 
   options = Options{};
-  Places places = {{"", source_name}};
+  options.places = {{"", source_name}};
   for (const auto& [key, entry] : stated) {
     Apply(*entry.layer, entry.statement, options);
-    places[key] = entry.statement.key_place;
+    options.places[key] = entry.statement.key_place;
   }
   if (options.optimizer.name == OptimizerName::kSgd && !stated.contains("reference.momentum")) {
     options.reference.momentum = 0;
   }
-  Validate(options, places);
+  Validate(options);
   return options;
 }
 

@@ -8,7 +8,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -465,6 +467,14 @@ struct CheckpointOptions {
   friend bool operator==(const CheckpointOptions&, const CheckpointOptions&) = default;
 };
 
+// Where each option that was stated was stated: key -> "recipes/x.toml:12:1" or "command line:
+// schedule.max_batch=5120"; under "" the name of the file. Two configs that say the same are equal wherever they say
+// it.
+struct Places : std::map<std::string, std::string, std::less<>> {
+  using map::map;
+  friend bool operator==(const Places&, const Places&) { return true; }
+};
+
 struct Options {
   DataOptions data;
   ModelOptions model;
@@ -473,6 +483,8 @@ struct Options {
   ScheduleOptions schedule;
   RunOptions run;
   CheckpointOptions checkpoint;
+
+  Places places;  // no option: for messages about what contradicts only once the training set is known
 
   // visit_section(name, struct) for each section, in the order of the file.
   template <class Self, class Visitor>

@@ -6,7 +6,9 @@
 #include <compare>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "crescendo/base/error.h"
 
@@ -16,8 +18,8 @@ namespace {
 class Validator {
  public:
   // Without `train_examples`, positions in different units are not compared.
-  Validator(const Options& options, const Places& places, std::optional<int64_t> train_examples)
-      : options_(options), places_(places), train_examples_(train_examples) {}
+  Validator(const Options& options, std::optional<int64_t> train_examples)
+      : options_(options), train_examples_(train_examples) {}
 
   void CheckAll() const {
     CheckData();
@@ -28,6 +30,7 @@ class Validator {
   }
 
   void CheckPositions() const {
+    if (train_examples_) CheckPlaces();
     const ReferenceOptions& reference = options_.reference;
     const ScheduleOptions& schedule = options_.schedule;
     RequireLength("schedule.length", schedule.length, "there is nothing to train");
@@ -73,10 +76,33 @@ class Validator {
   // At the place of `key`, or, where that was not stated, of `cause`, the option by which it matters.
   [[noreturn]] void Fail(std::string_view key, std::string_view message, std::string_view cause = "") const {
     for (const std::string_view candidate : {key, cause, std::string_view()}) {
-      const auto place = places_.find(candidate);
-      if (place != places_.end()) throw UserError(fmt::format("{}: {}", place->second, message));
+      const auto place = options_.places.find(candidate);
+      if (place != options_.places.end()) throw UserError(fmt::format("{}: {}", place->second, message));
     }
     throw UserError(std::string(message));
+  }
+
+  // Every position is a number of examples that can be counted.
+  void CheckPlaces() const {
+    const auto check = [this](const std::string& key, const Position& position) {
+      try {
+        (void)position.Resolve(*train_examples_);
+      } catch (const UserError& error) {
+        Fail(key, fmt::format("{}: {}", key, error.what()));
+      }
+    };
+    VisitFields(options_, [&](const std::string& key, const auto& value, const Description&) {
+      using Value = std::decay_t<decltype(value)>;
+      if constexpr (std::is_same_v<Value, Position>) {
+        check(key, value);
+      } else if constexpr (std::is_same_v<Value, std::optional<Position>>) {
+        if (value) check(key, *value);
+      } else if constexpr (std::is_same_v<Value, std::vector<Position>>) {
+        for (const Position& position : value) check(key, position);
+      } else if constexpr (std::is_same_v<Value, PositionTable>) {
+        for (const auto& [position, number] : value) check(key, position);
+      }
+    });
   }
 
   void CheckData() const {
@@ -228,16 +254,31 @@ class Validator {
   }
 
   const Options& options_;
-  const Places& places_;
   const std::optional<int64_t> train_examples_;
 };
 
 }  // namespace
 
-void Validate(const Options& options, const Places& places) { Validator(options, places, std::nullopt).CheckAll(); }
+void Validate(const Options& options) { Validator(options, std::nullopt).CheckAll(); }
 
 void ValidatePositions(const Options& options, int64_t train_examples) {
-  Validator(options, {}, train_examples).CheckPositions();
+  Validator(options, train_examples).CheckPositions();
+}
+
+std::string WithPlace(const Options& options, const std::string& message) {
+  size_t first = std::string::npos;
+  std::string named;
+  for (const std::string& key : AllKeys()) {
+    const size_t found = message.find(key);
+    if (found < first || (found == first && found != std::string::npos && key.size() > named.size())) {
+      first = found;
+      named = key;
+    }
+  }
+  auto place = options.places.find(named);
+  if (place == options.places.end()) place = options.places.find("");
+  if (named.empty() || place == options.places.end() || message.starts_with(place->second)) return message;
+  return fmt::format("{}: {}", place->second, message);
 }
 
 }  // namespace crescendo::config

@@ -122,11 +122,32 @@ TEST(Validate, ComparesPositionsInDifferentUnitsOnceTheTrainingSetIsKnown) {
   const std::string text = "[reference]\nboundaries = ['60ep', '4Msp']\n[schedule]\nlength = '5Msp'";
   EXPECT_EQ(RefusalOfPositions(text, 50'000), "(accepted)");  // 3 Msp, 4 Msp, 5 Msp
   EXPECT_EQ(RefusalOfPositions(text, 70'000),
-            "reference.boundaries: positions must increase, but 4Msp comes after 60ep");
+            "x.toml:2:1: reference.boundaries: positions must increase, but 4Msp comes after 60ep");
   EXPECT_EQ(RefusalOfPositions("[reference]\nboundaries = ['60ep']\n[schedule]\nlength = '3Msp'", 50'000),
-            "reference.boundaries: 60ep is not before the end of training, schedule.length = 3Msp");
+            "x.toml:2:1: reference.boundaries: 60ep is not before the end of training, schedule.length = 3Msp");
   EXPECT_EQ(RefusalOfPositions("[reference]\nshape = 'constant'\n[run]\nevaluate_every = '0.001ep'", 100),
-            "run.evaluate_every = 0.001ep, less than one of 100 training examples: give a length such as \"1ep\"");
+            "x.toml:4:1: run.evaluate_every = 0.001ep, less than one of 100 training examples: give a length such as "
+            "\"1ep\"");
+}
+
+TEST(Validate, RefusesPositionsThatCannotBeCounted) {
+  EXPECT_EQ(RefusalOfPositions("[reference]\nshape = 'constant'\n[schedule]\nlength = '2000000000000000000sp'", 10),
+            "x.toml:4:1: schedule.length: 2000000000Gsp is not a place in training: with 10 training examples it is "
+            "example 2e+18, and positions go from 0 to 1e18");
+}
+
+TEST(Validate, GivesMessagesFromBelowThePlaceOfTheOptionTheyName) {
+  const Options options =
+      LoadText("[reference]\nshape = 'constant'\n[schedule]\nmomentum = 0.9\nmomentum_table = [['1ep', 0.8]]", "x.toml",
+               {"data.train_examples=7"});
+  EXPECT_EQ(WithPlace(options, "schedule.momentum = 0.9 is odd"), "x.toml:4:1: schedule.momentum = 0.9 is odd");
+  EXPECT_EQ(WithPlace(options, "schedule.momentum_table is odd"), "x.toml:5:1: schedule.momentum_table is odd");
+  EXPECT_EQ(WithPlace(options, "not so many: data.train_examples"),
+            "command line: data.train_examples=7: not so many: data.train_examples");
+  EXPECT_EQ(WithPlace(options, "schedule.max_batch is odd"), "x.toml: schedule.max_batch is odd");  // not stated
+  EXPECT_EQ(WithPlace(options, "table.csv, line 3: odd"), "table.csv, line 3: odd");                // names no option
+  EXPECT_EQ(WithPlace(options, "x.toml:4:1: schedule.momentum is odd"), "x.toml:4:1: schedule.momentum is odd");
+  EXPECT_EQ(WithPlace(Options{}, "schedule.momentum is odd"), "schedule.momentum is odd");
 }
 
 }  // namespace

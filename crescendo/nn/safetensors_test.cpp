@@ -196,8 +196,7 @@ TEST_F(Safetensors, PythonOpensWhatWeWrite) {
   const char* given = std::getenv("CRESCENDO_PYTHON");
   const std::string python = given == nullptr ? "python3" : given;
   if (std::system((python + " -c 'import numpy, safetensors.numpy' 2> /dev/null").c_str()) != 0) {
-    GTEST_SKIP() << python
-                 << " has no safetensors: pip install safetensors numpy, or set CRESCENDO_PYTHON to one that has";
+    GTEST_SKIP() << "needs safetensors for Python: scripts/python_readers.sh";
   }
   WriteSafetensors(
       path_,

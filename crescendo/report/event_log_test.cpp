@@ -65,7 +65,7 @@ TEST(EventLog, OpensInTensorBoardOnBothAxes) {
   const char* chosen = std::getenv("CRESCENDO_PYTHON");
   const std::string python = chosen != nullptr ? chosen : "python3";
   if (std::system((python + " -c 'import tensorboard' >/dev/null 2>&1").c_str()) != 0) {
-    GTEST_SKIP() << "TensorBoard is not installed: " << python << " -m pip install tensorboard";
+    GTEST_SKIP() << "needs TensorBoard for Python: scripts/python_readers.sh";
   }
   const TemporaryFolder folder;
   EventLog events(folder.path());

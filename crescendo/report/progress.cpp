@@ -171,7 +171,6 @@ void Progress::Footer(const RunFooter& footer) {
       line = "failed";
       break;
   }
-  if (!footer.reason.empty()) line += fmt::format(" ({})", footer.reason);
   line += fmt::format(" after {} updates, {} examples, {}", WithThousands(footer.updates.value()),
                       WithThousands(footer.examples.value()), DurationText(footer.total_seconds));
   if (footer.final_evaluation.updates > schedule::Updates{0}) {

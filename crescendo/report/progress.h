@@ -56,7 +56,7 @@ class Progress {
   void Note(const std::string& sentence);  // on a line of its own
   void Update(const UpdateRecord& record);
   void Evaluation(const EvaluationRecord& record);
-  void Footer(const RunFooter& footer);
+  void Footer(const RunFooter& footer);  // how the run ended; why is the caller's to say
 
  private:
   void ShowLine(bool now);

@@ -1,6 +1,8 @@
 #include "crescendo/train/build.h"
 
+#include "crescendo/base/error.h"
 #include "crescendo/config/plan_request.h"
+#include "crescendo/config/validate.h"
 #include "crescendo/device/cpu_allocator.h"
 #include "crescendo/device/device.h"
 #include "crescendo/nn/registry.h"
@@ -9,7 +11,11 @@
 namespace crescendo::train {
 
 schedule::Plan BuildPlan(const config::Options& options) {
-  return schedule::MakePlan(config::MakePlanRequest(options, data::CountTrainExamples(options.data)));
+  try {
+    return schedule::MakePlan(config::MakePlanRequest(options, data::CountTrainExamples(options.data)));
+  } catch (const UserError& error) {
+    throw UserError(config::WithPlace(options, error.what()));
+  }
 }
 
 Parts Build(const config::Options& options) {

@@ -19,33 +19,59 @@ namespace crescendo::train {
 
 namespace fs = std::filesystem;
 
-RunFolder RunFolder::Create(const fs::path& path, bool force) {
-  RunFolder folder(path);
-  if (fs::exists(path) && !fs::is_directory(path)) {
-    throw UserError(fmt::format("{} is a file; --out takes the folder for the run", path.string()));
-  }
-  if (fs::exists(path)) folder.Lock();
-  const fs::path files[] = {folder.config(),  folder.plan(),   folder.log(),
-                            folder.weights(), folder.events(), folder.checkpoints()};
-  for (const fs::path& file : files) {
-    if (!fs::exists(file)) continue;
-    if (!force) {
-      throw UserError(fmt::format("{} already holds a run ({}); choose another --out, or --force to replace that run",
-                                  path.string(), file.filename().string()));
-    }
-    fs::remove_all(file);
-  }
+namespace {
+
+[[noreturn]] void FailToMake(const fs::path& path, const std::error_code& error) {
+  throw RunError(fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
+}
+
+void MakeFolder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error) throw UserError(fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
+  if (error) FailToMake(path, error);
+}
+
+}  // namespace
+
+void RunFolder::RequireFree(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) {  // not even its absence can be seen
+    throw UserError(fmt::format("{} cannot be the folder for the run: {}", path.string(), error.message()));
+  }
+  if (fs::exists(status) && !fs::is_directory(status)) {
+    throw UserError(fmt::format("{} is a file; --out takes the folder for the run", path.string()));
+  }
+  for (const fs::path& file : RunFolder(path).Files()) {
+    if (!fs::exists(file, error)) continue;
+    throw UserError(fmt::format("{} already holds a run ({}); choose another --out, or --force to replace that run",
+                                path.string(), file.filename().string()));
+  }
+}
+
+RunFolder RunFolder::Create(const fs::path& path, bool force) {
+  if (!force) RequireFree(path);
+  RunFolder folder(path);
+  MakeFolder(path);
   folder.Lock();
+  for (const fs::path& file : folder.Files()) {
+    std::error_code error;
+    fs::remove_all(file, error);
+    if (error) throw RunError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
+  }
   return folder;
 }
 
-fs::path RunFolder::NextFree(const fs::path& parent, const std::string& name) {
+RunFolder RunFolder::CreateNext(const fs::path& parent, const std::string& name) {
+  MakeFolder(parent);
   for (int number = 1;; ++number) {
-    fs::path path = parent / fmt::format("{}-{:03}", name, number);
-    if (!fs::exists(path)) return path;
+    const RunFolder folder(parent / fmt::format("{}-{:03}", name, number));
+    std::error_code error;
+    const bool is_ours = fs::create_directory(folder.path(), error);  // false where another was first
+    if (error) FailToMake(folder.path(), error);
+    if (!is_ours) continue;
+    folder.Lock();
+    return folder;
   }
 }
 

@@ -8,6 +8,7 @@
 //   weights.safetensors  what was learned, with the config inside
 #pragma once
 
+#include <array>
 #include <filesystem>
 
 #include "crescendo/config/options.h"
@@ -17,12 +18,16 @@ namespace crescendo::train {
 
 class RunFolder {
  public:
-  // Makes `path` ready for a new run. UserError where it holds a run already, unless `force`, which removes that run's
-  // files and nothing else.
+  // UserError where `path` cannot become a run's folder: it holds a run already, or is none. Changes nothing.
+  static void RequireFree(const std::filesystem::path& path);
+
+  // Makes `path` ready for a new run, with the folders above it, and locks it. UserError as above; with `force` the
+  // files of the run that is there are removed, and nothing else. RunError where the system refuses.
   static RunFolder Create(const std::filesystem::path& path, bool force);
 
-  // The first of runs/NAME-001, runs/NAME-002, ... that does not exist.
-  static std::filesystem::path NextFree(const std::filesystem::path& parent, const std::string& name);
+  // The same for the first of PARENT/NAME-001, PARENT/NAME-002, ... that does not exist. Runs that start at the same
+  // moment get different ones.
+  static RunFolder CreateNext(const std::filesystem::path& parent, const std::string& name);
 
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
@@ -40,6 +45,10 @@ class RunFolder {
   std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
 
  private:
+  std::array<std::filesystem::path, 6> Files() const {
+    return {config(), plan(), log(), weights(), events(), checkpoints()};
+  }
+
   std::filesystem::path path_;
 };
 

@@ -1,12 +1,11 @@
 #include "crescendo/train/session.h"
 
-#include <c10/util/Exception.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <torch/headeronly/version.h>
 
 #include <ctime>
-#include <optional>
+#include <exception>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/version.h"
@@ -122,37 +121,48 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
   const report::RunEnd end = trainer.Train();
   const bool finished = end == report::RunEnd::kFinished;
 
-  // First what is worth most: the weights of a finished run, the state of one that is to go on.
-  if (finished) SaveWeights(folder.weights(), *parts.model, recorded, end);
-  std::optional<RunError> lost;
+  const auto save_weights = [&] {
+    try {
+      SaveWeights(folder.weights(), *parts.model, recorded, end);
+    } catch (const std::exception& error) {
+      trainer.Fail(error);
+    }
+  };
+
+  // First what is worth most: the weights of a finished run, the state of one that is to go on. Where one of them
+  // cannot be saved, the others still are.
+  if (finished) save_weights();
   try {
     if (!finished || parts.options.checkpoint.at_end) checkpointer.Save(trainer.position());
-  } catch (const RunError& error) {
+  } catch (const std::exception& error) {
     for (Observer* observer : observers) observer->OnWarning(error.what());
-    if (!finished) lost = error;
+    if (end == report::RunEnd::kInterrupted) trainer.Fail(error);
   }
-  if (!finished) SaveWeights(folder.weights(), *parts.model, recorded, end);
+  if (!finished) save_weights();
 
   report::RunFooter footer;
   checkpointer.AddTotals(footer);
-  footer = trainer.Close(footer);
-  if (lost) throw RunError(*lost);
-  return footer;
+  return trainer.Close(footer);
 }
 
 }  // namespace
 
-report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
-                            const std::vector<Observer*>& watchers, const std::atomic<int>& stop) {
-  Parts parts = Build(options);
-  folder.WriteConfigAndPlan(options, parts.plan);
-  const report::RunHeader header = MakeHeader(parts, options, ChooseMicroBatch(parts));
+report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
+                            const std::atomic<int>& stop) {
+  folder.WriteConfigAndPlan(parts.options, parts.plan);
+  const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts));
 
   Archive archive(folder);
   std::vector<Observer*> observers{&archive};
   observers.insert(observers.end(), watchers.begin(), watchers.end());
   for (Observer* observer : observers) observer->OnHeader(header);
-  return Execute(folder, parts, options, header, {}, archive, observers, stop);
+  return Execute(folder, parts, parts.options, header, {}, archive, observers, stop);
+}
+
+report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
+                            const std::vector<Observer*>& watchers, const std::atomic<int>& stop) {
+  Parts parts = Build(options);
+  return TrainInto(folder, parts, watchers, stop);
 }
 
 report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,

@@ -6,6 +6,7 @@
 
 #include "crescendo/config/options.h"
 #include "crescendo/report/record.h"
+#include "crescendo/train/build.h"
 #include "crescendo/train/evaluate.h"
 #include "crescendo/train/observer.h"
 #include "crescendo/train/resume.h"
@@ -13,8 +14,13 @@
 
 namespace crescendo::train {
 
-// Trains what `options` say into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records.
-// `stop` becomes non-zero when the run is to end with what it has.
+// Trains `parts` into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records. `stop`
+// becomes non-zero when the run is to end with what it has. However the run ends, what can be saved is saved, and the
+// footer says what happened; RunError where not even a start can be made. So it is for all below.
+report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
+                            const std::atomic<int>& stop);
+
+// The same with parts made here, of `options`.
 report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop);
 
@@ -28,8 +34,7 @@ report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, 
                              const std::atomic<int>& stop);
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
-// with; `overrides`
-// ("key=value") for what differs here, as data.folder.
+// with; `overrides` ("key=value") for what differs here, as data.folder.
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
 }  // namespace crescendo::train

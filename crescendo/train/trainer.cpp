@@ -5,11 +5,13 @@
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "crescendo/base/error.h"
 #include "crescendo/device/autocast.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
@@ -54,10 +56,19 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
 }
 
 report::RunEnd Trainer::Train() {
+  try {
+    Walk();
+  } catch (const std::exception& error) {
+    Fail(error);
+  }
+  return end_;
+}
+
+void Trainer::Walk() {
   for (schedule::Plan::Cursor cursor(parts_.plan, position_.examples); !cursor.AtEnd(); cursor.Advance()) {
     const Setting& setting = cursor.setting();
     const auto begin = steady_clock::now();
-    if (!Step(setting)) return end_;
+    if (!Step(setting)) return;
     position_.train_seconds += SecondsSince(begin);
     const bool evaluation_due = setting.end / evaluate_every_ > position_.examples / evaluate_every_;
     position_.updates = setting.update + Updates{1};
@@ -66,7 +77,6 @@ report::RunEnd Trainer::Train() {
     if (evaluation_due) EvaluateNow();
     for (Observer* observer : observers_) observer->OnBoundary(position());
   }
-  return end_;
 }
 
 // One update, in the order things happen.
@@ -87,12 +97,7 @@ bool Trainer::Step(const Setting& setting) {
   const double loss = loss_sum.item<double>() / static_cast<double>(setting.global_batch.value());
   if (!std::isfinite(loss)) {
     end_ = report::RunEnd::kFailed;
-    reason_ = fmt::format(
-        "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}); the last good loss "
-        "was {:.6g}, at "
-        "update {}; the weights are those before the update",
-        loss, setting.update.value(), setting.begin.value(), setting.phase + 1, parts_.plan.phases().size(),
-        setting.global_batch.value(), setting.learning_rate, position_.loss, position_.updates.value() - 1);
+    reason_ = LossIsNotFinite(loss, setting);
     TakeBack();
     return false;
   }
@@ -152,6 +157,25 @@ void Trainer::TakeBack() {
   parts_.optimizer->ZeroGradients();
 }
 
+std::string Trainer::LossIsNotFinite(double loss, const Setting& setting) const {
+  const std::string before =
+      position_.updates == Updates{0}
+          ? "there was no update before"
+          : fmt::format("the last good loss was {:.6g}, at update {}", position_.loss, position_.updates.value() - 1);
+  return fmt::format(
+      "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}, momentum {:.6g}); {}; "
+      "the weights are those before the update",
+      std::isnan(loss) ? "nan" : "infinite", setting.update.value(), setting.begin.value(), setting.phase + 1,
+      parts_.plan.phases().size(), setting.global_batch.value(), setting.learning_rate, setting.momentum, before);
+}
+
+void Trainer::Fail(const std::exception& error) {
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&error);  // whose what() is a backtrace of 30 lines
+  const std::string what = of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
+  reason_ = reason_.empty() ? what : fmt::format("{}; then: {}", reason_, what);
+  end_ = report::RunEnd::kFailed;
+}
+
 void Trainer::ApplyMomentumCorner(const Setting& setting) {
   const Examples phase_batch = parts_.plan.phases()[setting.phase].global_batch;
   const bool changes = position_.examples > Examples{0} &&
@@ -204,15 +228,30 @@ RunPosition Trainer::position() const {
 }
 
 report::RunFooter Trainer::Close(report::RunFooter footer) {
-  if (end_ == report::RunEnd::kFinished && position_.evaluation.updates != position_.updates) EvaluateNow();
-  footer.end = end_;
-  footer.reason = reason_;
+  try {
+    if (end_ == report::RunEnd::kFinished && position_.evaluation.updates != position_.updates) EvaluateNow();
+    if (end_ == report::RunEnd::kFinished && !std::isfinite(position_.evaluation.loss)) {
+      throw RunError("the loss on the test set is not finite at the end of the run");
+    }
+  } catch (const std::exception& error) {
+    Fail(error);
+  }
   footer.updates = position_.updates;
   footer.examples = position_.examples;
   footer.final_evaluation = position_.evaluation;
   footer.train_seconds = position_.train_seconds;
   footer.total_seconds = position().total_seconds;
-  for (Observer* observer : observers_) observer->OnFooter(footer);
+  for (Observer* observer : observers_) {
+    footer.end = end_;
+    footer.reason = reason_;
+    try {
+      observer->OnFooter(footer);
+    } catch (const std::exception& error) {
+      if (end_ != report::RunEnd::kFailed) Fail(error);  // a full disk has been told already
+    }
+  }
+  footer.end = end_;
+  footer.reason = reason_;
   return footer;
 }
 

@@ -17,6 +17,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
+#include <string>
 #include <vector>
 
 #include "crescendo/data/loader.h"
@@ -34,21 +36,28 @@ class Trainer {
           const RunPosition& start = {});
 
   // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches
-  // the weights. None of these throws; RunError where the machine fails (a full disk under the log).
+  // the weights; so does whatever goes wrong with the machine (a full disk under the log, no memory): nothing is
+  // thrown, so that what was learned can be saved.
   report::RunEnd Train();
 
+  // The run has failed by this, too.
+  void Fail(const std::exception& error);
+
   // Evaluates what a finished run has learned, if that was not just done, and tells the observers how the run ended.
-  // `footer` holds what the caller knows of that.
+  // `footer` holds what the caller knows of that. Does not throw: an observer that fails here makes the run a failed
+  // one.
   report::RunFooter Close(report::RunFooter footer = {});
 
   RunPosition position() const;
 
  private:
+  void Walk();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
   void RequestExamples();
   void RememberStatistics();
   void TakeBack();
+  std::string LossIsNotFinite(double loss, const schedule::Setting& setting) const;
   void ApplyMomentumCorner(const schedule::Setting& setting);
   void Record(const schedule::Setting& setting);
   void EvaluateNow();

@@ -1,10 +1,12 @@
 // The trainer does what the plan says.
 #include <ATen/Parallel.h>
+#include <ATen/ops/equal.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "crescendo/base/error.h"
 #include "crescendo/config/load.h"
 #include "crescendo/train/trainer.h"
 #include "tests/equivalence/small_run.h"
@@ -15,6 +17,7 @@ namespace {
 using support::Memory;
 using support::RunResult;
 using support::RunSmall;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 class TrainerTest : public ::testing::Test {
@@ -67,6 +70,49 @@ TEST_F(TrainerTest, LossThatIsNotFiniteEndsTheRunBeforeItReachesTheWeights) {
   EXPECT_THAT(footer.reason, HasSubstr("at update"));
   EXPECT_THAT(footer.reason, HasSubstr("phase 1 of 3"));
   EXPECT_THAT(footer.reason, HasSubstr("the last good loss was"));
+}
+
+// The forward pass of the failing update has advanced them, by what may be no numbers.
+TEST_F(TrainerTest, RunningStatisticsOfAFailedUpdateAreTakenBack) {
+  train::Parts parts = train::Build(config::LoadText(support::kSmallConfig, "small.toml", {}));
+  struct PoisonAfterFive : Memory {
+    explicit PoisonAfterFive(nn::Model& poisoned) : model(poisoned) {}
+    void OnUpdate(const report::UpdateRecord& record) override {
+      Memory::OnUpdate(record);
+      if (updates.size() != 5) return;
+      for (const nn::NamedTensor& buffer : model.buffers()) statistics.push_back(buffer.value.clone());
+      model.parameters().front().value.detach().fill_(NAN);
+    }
+    nn::Model& model;
+    std::vector<at::Tensor> statistics;
+  } memory(*parts.model);
+  const std::atomic<int> stop = 0;
+  train::Trainer trainer(parts, schedule::Examples{8}, {&memory}, stop);
+  EXPECT_EQ(trainer.Train(), report::RunEnd::kFailed);
+  EXPECT_THAT(trainer.Close().reason, AllOf(HasSubstr("the loss is nan at update 5"), HasSubstr("at update 4")));
+  ASSERT_EQ(memory.statistics.size(), parts.model->buffers().size());
+  for (size_t i = 0; i < memory.statistics.size(); ++i) {
+    EXPECT_TRUE(at::equal(memory.statistics[i], parts.model->buffers()[i].value));
+  }
+}
+
+// An observer that fails is a full disk, or a terminal's end: the run ends, and everyone else hears why.
+TEST_F(TrainerTest, WhatGoesWrongOnTheWayEndsTheRunAndIsNotThrown) {
+  train::Parts parts = train::Build(config::LoadText(support::kSmallConfig, "small.toml", {}));
+  struct FullDisk : Memory {
+    void OnUpdate(const report::UpdateRecord& record) override {
+      Memory::OnUpdate(record);
+      if (updates.size() == 3) throw RunError("cannot write: no space");
+    }
+  } full;
+  Memory other;
+  const std::atomic<int> stop = 0;
+  train::Trainer trainer(parts, schedule::Examples{8}, {&full, &other}, stop);
+  EXPECT_EQ(trainer.Train(), report::RunEnd::kFailed);
+  const report::RunFooter footer = trainer.Close();
+  EXPECT_EQ(footer.reason, "cannot write: no space");
+  EXPECT_EQ(footer.updates, schedule::Updates{3});
+  EXPECT_EQ(other.footers.at(0).reason, footer.reason);
 }
 
 TEST_F(TrainerTest, StopIsHonouredBetweenMicroBatchesAndLeavesWholeUpdates) {

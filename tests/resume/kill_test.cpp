@@ -137,7 +137,7 @@ TEST_F(Kill, AtAnyMomentLosesNothing) {
 TEST_F(Kill, OfSigtermKeepsTheStateAndSaysHowToGoOn) {
   ASSERT_EQ(RunProcess(TrainCommand("whole")).exit_code, 0);
   const ProcessResult stopped =
-      RunProcess(TrainCommand("killed"), {.signal_after_text = SIGTERM, .text = "update 1/138"});
+      RunProcess(TrainCommand("killed"), {.signals = {{.number = SIGTERM, .after_text = "update 1/138"}}});
   ASSERT_EQ(stopped.exit_code, 128 + SIGTERM) << stopped.errors;
   EXPECT_THAT(stopped.errors, HasSubstr("to go on: crescendo resume " + (folder_ / "killed").string()));
   const ProcessResult resumed = RunProcess({CRESCENDO_PROGRAM, "resume", (folder_ / "killed").string()});

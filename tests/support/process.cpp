@@ -2,27 +2,57 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 namespace crescendo::support {
 namespace {
 
-std::array<int, 2> MakePipe() {
+constexpr unsigned kLongestSeconds = 120;
+
+// What a child writes into, and where we read it.
+struct Channel {
+  int read_end = -1;
+  int write_end = -1;
+};
+
+Channel MakePipe() {
   std::array<int, 2> ends{};
   if (::pipe(ends.data()) != 0) std::abort();
-  return ends;
+  return {ends[0], ends[1]};
 }
 
-[[noreturn]] void Become(const std::vector<std::string>& arguments, const std::string& folder, int output, int errors) {
-  if (!folder.empty() && ::chdir(folder.c_str()) != 0) ::_exit(126);
+Channel MakeTerminal(int columns) {
+  Channel channel;
+  winsize size{};
+  size.ws_col = static_cast<unsigned short>(columns);
+  size.ws_row = 24;
+  if (::openpty(&channel.read_end, &channel.write_end, nullptr, nullptr, &size) != 0) std::abort();
+  return channel;
+}
+
+[[noreturn]] void Become(const std::vector<std::string>& arguments, const ProcessOptions& options, int output,
+                         int errors) {
+  if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);
+  for (const auto& [name, value] : options.environment) ::setenv(name.c_str(), value.c_str(), 1);
+  if (!options.output_file.empty()) output = ::open(options.output_file.c_str(), O_WRONLY | O_CREAT, 0644);
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
+  if (options.largest_file >= 0) {
+    const auto bytes = static_cast<rlim_t>(options.largest_file);
+    const rlimit limit{bytes, bytes};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ::alarm(kLongestSeconds);
   std::vector<char*> words;
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
@@ -30,7 +60,7 @@ std::array<int, 2> MakePipe() {
   ::_exit(127);
 }
 
-// False once the other end is closed.
+// False once the other end is closed (which a terminal calls an error).
 bool ReadInto(std::string& text, int descriptor) {
   std::array<char, 4096> buffer{};
   const ssize_t count = ::read(descriptor, buffer.data(), buffer.size());
@@ -42,37 +72,43 @@ bool ReadInto(std::string& text, int descriptor) {
 }  // namespace
 
 ProcessResult RunProcess(const std::vector<std::string>& arguments, const ProcessOptions& options) {
-  const auto output = MakePipe();
-  const auto errors = MakePipe();
+  const Channel output = MakePipe();
+  const Channel errors = options.terminal_columns > 0 ? MakeTerminal(options.terminal_columns) : MakePipe();
   const pid_t child = ::fork();
-  if (child == 0) Become(arguments, options.folder, output[1], errors[1]);
-  ::close(output[1]);
-  ::close(errors[1]);
+  if (child == 0) {
+    ::close(output.read_end);
+    ::close(errors.read_end);
+    Become(arguments, options, output.write_end, errors.write_end);
+  }
+  ::close(output.write_end);
+  ::close(errors.write_end);
 
   ProcessResult result;
-  bool signalled = options.signal_after_text == 0;
-  std::array<pollfd, 2> waiting{pollfd{output[0], POLLIN, 0}, pollfd{errors[0], POLLIN, 0}};
+  auto next_signal = options.signals.begin();
+  std::array<pollfd, 2> waiting{pollfd{output.read_end, POLLIN, 0}, pollfd{errors.read_end, POLLIN, 0}};
   int open_ends = 2;
   while (open_ends > 0) {
     ::poll(waiting.data(), waiting.size(), options.kill_when ? 1 : -1);
     if (options.kill_when && options.kill_when(result.errors)) ::kill(child, SIGKILL);
     for (pollfd& end : waiting) {
       if (end.fd < 0 || end.revents == 0) continue;
-      if (!ReadInto(end.fd == output[0] ? result.output : result.errors, end.fd)) {
+      if (!ReadInto(end.fd == output.read_end ? result.output : result.errors, end.fd)) {
         end.fd = -1;
         --open_ends;
       }
     }
-    if (!signalled && result.errors.find(options.text) != std::string::npos) {
-      ::kill(child, options.signal_after_text);
-      signalled = true;
+    while (next_signal != options.signals.end() && result.errors.find(next_signal->after_text) != std::string::npos) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(next_signal->after_milliseconds));
+      ::kill(child, next_signal->number);
+      ++next_signal;
     }
   }
-  ::close(output[0]);
-  ::close(errors[0]);
+  ::close(output.read_end);
+  ::close(errors.read_end);
   int status = 0;
   ::waitpid(child, &status, 0);
-  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + result.signal;
   return result;
 }
 

@@ -1,0 +1,123 @@
+// What a user can get wrong: each message names what was given, where, and what would work; the exit code is 2, and
+// nothing was changed.
+#include "tests/cli/program.h"
+
+namespace crescendo::cli {
+namespace {
+
+using support::ProcessResult;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Mistake {
+  const char* config;  // on top of small.toml, from line 2 on
+  std::vector<std::string> overrides;
+  const char* message;  // what it begins with, after "crescendo: "
+};
+
+class Mistakes : public ProgramTest {
+ protected:
+  void Expect(const std::string& command, const Mistake& mistake) const {
+    folder_.Write("mistake.toml", std::string("base = 'small.toml'\n") + mistake.config);
+    std::vector<std::string> arguments = {command, "mistake.toml"};
+    arguments.insert(arguments.end(), mistake.overrides.begin(), mistake.overrides.end());
+    const ProcessResult result = Crescendo(arguments);
+    EXPECT_EQ(result.exit_code, 2) << mistake.message;
+    EXPECT_THAT(result.errors, AllOf(StartsWith(std::string("crescendo: ") + mistake.message), IsForPeople()));
+    EXPECT_EQ(result.output, "");
+    EXPECT_FALSE(Exists("runs")) << mistake.message;
+  }
+};
+
+TEST_F(Mistakes, OfAConfigAreToldWithTheirPlace) {
+  // One of each kind; all messages are tested in crescendo/config.
+  for (const Mistake& mistake : std::vector<Mistake>{
+           {"[schedule]\nmax_bach = 9",
+            {},
+            "mistake.toml:3:1: schedule.max_bach is not an option; did you mean schedule.max_batch?"},
+           {"[model]\nhidden = [8, true]",
+            {},
+            "mistake.toml:3:10: model.hidden = [8, true]: item 2, true: it must be a whole number"},
+           {"[reference]\nmomentum = 1.5",
+            {},
+            "mistake.toml:3:12: reference.momentum = 1.5: 1.5 is out of range, which is from 0 to 0.99999"},
+           {"[schedule]\nlength = 200ep", {}, "mistake.toml:3:"},
+           {"[schedule]\nlength = '3ep'\nlength = '4ep'", {}, "mistake.toml:4:"},
+           {"[reference]\nperiod = '1ep'",
+            {},
+            "mistake.toml:3:1: reference.period means something only with reference.shape = exponential or restarts, "
+            "but reference.shape = step"},
+           {"[reference]\nglobal_batch = 500",
+            {},
+            "mistake.toml:3:1: reference.global_batch = 500 is more than the 240 training examples"},
+           {"[data]\ntrain_examples = 241", {}, "mistake.toml:3:1: data.train_examples = 241: "},
+           {"[schedule]\nat_cap = 'error'\nmax_batch = 16",
+            {},
+            "mistake.toml:4:1: the schedule wants a batch of 32 at example 720"},
+           {"",
+            {"reference.boundaries=['1ep','200sp']"},
+            "command line: reference.boundaries=['1ep','200sp']: reference.boundaries: positions must increase"},
+           {"", {"schedule.max_batch=99999999999999999999"}, "command line: schedule.max_batch=99999999999999999999: "},
+           {"", {"=9"}, "command line: =9: "},
+           {"",
+            {"schedule.length=9999999999999999ep"},
+            "command line: schedule.length=9999999999999999ep: schedule.length: 10000000000000000ep is not a place"},
+       }) {
+    Expect("plan", mistake);
+  }
+  Expect("train", {"[schedule]\nmax_bach = 9", {}, "mistake.toml:3:1: schedule.max_bach is not an option"});
+}
+
+TEST_F(Mistakes, OfATrainCommandChangeNothing) {
+  Expect("train", {"", {"small.toml"}, "command line: small.toml: an option is set by section.key=value"});
+  Expect("train", {"[data]\nname = 'cifar10'\nfolder = 'sets'",
+                   {},
+                   "there is no sets/cifar-10-batches-bin/data_batch_1.bin; `crescendo "
+                   "fetch cifar10 --to sets` gets the data set"});
+  folder_.Write("table.csv", "1,2,a\n3,x,b\n1,2,a\n");
+  Expect("train", {"",
+                   {"data.test_examples=1", "reference.global_batch=1"},
+                   (std::filesystem::canonical(folder_.path()) / "table.csv, line 2").c_str()});
+}
+
+TEST_F(Mistakes, AskingForAGpuWhereThereIsNoneSaysWhatWasFound) {
+  support::ProcessOptions hidden;
+  hidden.environment["CUDA_VISIBLE_DEVICES"] = "";
+  const ProcessResult result = Crescendo({"train", "small.toml", "run.device=cuda"}, hidden);
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors, AllOf(StartsWith("crescendo: run.device = cuda cannot be used: "),
+                                   HasSubstr("run.device = auto or cpu trains on the CPU"), IsForPeople()));
+  EXPECT_FALSE(Exists("runs"));
+  const ProcessResult automatic = Crescendo({"train", "small.toml", "run.device=auto"}, hidden);
+  EXPECT_EQ(automatic.exit_code, 0) << automatic.errors;
+  EXPECT_THAT(automatic.errors, HasSubstr(" on cpu ("));
+}
+
+TEST_F(Mistakes, UnreadableConfigsAreNamed) {
+  folder_.Write("utf16.toml", std::string("\xff\xfe[\0d\0", 6));
+  folder_.Write("round.toml", "base = 'round.toml'\n");
+  struct Case {
+    const char* file;
+    const char* message;
+  };
+  for (const Case& wrong :
+       {Case{"none.toml", "cannot read none.toml: No such file or directory"},
+        Case{".", "cannot read .: it is a folder"}, Case{"utf16.toml", "utf16.toml:1:1: "},
+        Case{"round.toml", "round.toml:1:8: base = \"round.toml\": files that are based on each other"}}) {
+    const ProcessResult result = Crescendo({"plan", wrong.file});
+    EXPECT_EQ(result.exit_code, 2) << wrong.file;
+    EXPECT_THAT(result.errors, AllOf(StartsWith(std::string("crescendo: ") + wrong.message), IsForPeople()));
+  }
+}
+
+TEST_F(Mistakes, TooLargeANetworkIsOneLineAboutMemory) {
+  const ProcessResult result = Crescendo({"train", "small.toml", "model.hidden=[1000000,1000000]"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("not enough memory"), IsForPeople()));
+  EXPECT_EQ(Lines(result.errors).size(), 1) << result.errors;
+  EXPECT_FALSE(Exists("runs"));
+}
+
+}  // namespace
+}  // namespace crescendo::cli

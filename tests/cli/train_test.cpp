@@ -1,0 +1,168 @@
+// crescendo train and eval: what a run leaves behind, and that its numbers come back.
+#include <cmath>
+
+#include "tests/cli/program.h"
+
+namespace crescendo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+using support::ProcessResult;
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class TrainCommand : public ProgramTest {};
+
+TEST_F(TrainCommand, LeavesConfigPlanLogEventsAndWeights) {
+  TrainSmall();
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run")) names.push_back(entry.path().filename().string());
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("config.toml", "plan.json", "run.jsonl", "events", "checkpoints",
+                                                     "weights.safetensors"));
+  EXPECT_EQ(Read("run/config.toml"), Crescendo({"config", "small.toml"}).output);
+  EXPECT_EQ(Read("run/plan.json"), Crescendo({"plan", "small.toml", "--format", "json"}).output);
+
+  const std::vector<json> log = Log();
+  EXPECT_EQ(log.front()["type"], "header");
+  EXPECT_EQ(log.front()["config_toml"], Read("run/config.toml"));
+  EXPECT_EQ(log.back()["type"], "footer");
+  EXPECT_EQ(log.back()["end"], "finished");
+  int64_t updates = 0;
+  int64_t evaluations = 0;
+  const std::vector<std::string> planned =
+      Lines(Crescendo({"plan", "small.toml", "--updates", "--format", "json"}).output);
+  for (const json& record : log) {
+    evaluations += record["type"] == "evaluation";
+    if (record["type"] != "update") continue;
+    const json plan = json::parse(planned.at(static_cast<size_t>(updates++)));
+    for (const char* key : {"global_batch", "learning_rate", "momentum", "noise_scale"}) {
+      EXPECT_EQ(record[key], plan[key]) << key << " of update " << updates;
+    }
+  }
+  EXPECT_EQ(updates, 83);
+  EXPECT_EQ(evaluations, 4);
+  EXPECT_GT(log.back()["final_evaluation"]["test_accuracy"], 0.7);  // of three classes
+}
+
+TEST_F(TrainCommand, PrintsPlainLinesWhereThereIsNoTerminal) {
+  const ProcessResult result = Crescendo({"train", "small.toml", "--out", "run"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_THAT(result.errors, Not(HasSubstr("\r")));
+  EXPECT_THAT(result.errors, Not(HasSubstr("\x1b")));
+  const std::vector<std::string> lines = Lines(result.errors);
+  EXPECT_THAT(lines.front(), MatchesRegex("training [0-9]+ parameters on cpu .*1 thread.* for 4 epochs, 83 updates"));
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("phase 2/3"), HasSubstr("batch 16"), HasSubstr("images/s")));
+  EXPECT_THAT(lines.back(), StartsWith("finished after 83 updates, 960 examples, "));
+  EXPECT_THAT(result.output, MatchesRegex("test accuracy [0-9.]+ %, loss [0-9.]+, 83 updates, run\n"));
+}
+
+TEST_F(TrainCommand, WithoutOutTakesTheNextFreeName) {
+  for (const char* expected : {"runs/small-001", "runs/small-002"}) {
+    const ProcessResult result = Crescendo({"train", "small.toml", "schedule.length=1ep", "reference.shape=constant"});
+    ASSERT_EQ(result.exit_code, 0) << result.errors;
+    EXPECT_THAT(result.output, EndsWith(std::string(", ") + expected + "\n"));
+    EXPECT_TRUE(Exists(std::string(expected) + "/weights.safetensors"));
+  }
+}
+
+TEST_F(TrainCommand, ReplacesARunOnlyWhenTold) {
+  TrainSmall();
+  folder_.Write("run/notes.txt", "mine");
+  const std::string log = Read("run/run.jsonl");
+  const ProcessResult refused = Crescendo({"train", "small.toml", "--out", "run", "run.seed=2"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.errors,
+              StartsWith("crescendo: run already holds a run (config.toml); choose another --out, or --force"));
+  EXPECT_EQ(Read("run/run.jsonl"), log);
+  const ProcessResult forced = Crescendo({"train", "small.toml", "--out", "run", "--force", "run.seed=2"});
+  EXPECT_EQ(forced.exit_code, 0) << forced.errors;
+  EXPECT_THAT(Read("run/config.toml"), HasSubstr("seed = 2"));
+  EXPECT_EQ(Read("run/notes.txt"), "mine");
+}
+
+TEST_F(TrainCommand, DoesNotReplaceARunByOneThatCannotStart) {
+  TrainSmall();
+  const std::string weights = Read("run/weights.safetensors");
+  const ProcessResult result =
+      Crescendo({"train", "small.toml", "--out", "run", "--force", "data.train_file=gone.csv"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(Read("run/weights.safetensors"), weights);
+}
+
+TEST_F(TrainCommand, OutMayBeDeepASymlinkOrNoFolderAtAll) {
+  const auto train = [&](const std::string& out) {
+    return Crescendo({"train", "small.toml", "--out", out, "schedule.length=1ep", "reference.shape=constant"});
+  };
+  EXPECT_EQ(train("a/b/c").exit_code, 0);
+  EXPECT_TRUE(Exists("a/b/c/weights.safetensors"));
+  fs::create_directory(folder_ / "disk");
+  fs::create_directory_symlink("disk", folder_ / "link");
+  EXPECT_EQ(train("link").exit_code, 0);
+  EXPECT_TRUE(Exists("disk/weights.safetensors"));
+  EXPECT_EQ(train("link").exit_code, 2);
+
+  const ProcessResult file = train("table.csv");
+  EXPECT_EQ(file.exit_code, 2);
+  EXPECT_THAT(file.errors, HasSubstr("table.csv is a file; --out takes the folder for the run"));
+  const ProcessResult below_file = train("table.csv/run");
+  EXPECT_EQ(below_file.exit_code, 1);
+  EXPECT_THAT(below_file.errors, HasSubstr("table.csv/run: Not a directory"));
+  const ProcessResult long_name = train(std::string(300, 'x'));
+  EXPECT_EQ(long_name.exit_code, 2);
+  EXPECT_THAT(long_name.errors,
+              AllOf(HasSubstr("cannot be the folder for the run: File name too long"), IsForPeople()));
+}
+
+TEST_F(TrainCommand, EvalGivesTheNumbersOfTheRunsLastLine) {
+  TrainSmall();
+  const json last = Log().back()["final_evaluation"];
+  const std::string expected = [&] {
+    char text[100];
+    std::snprintf(text, sizeof text, "test examples 60, loss %.6f, accuracy %.2f %%\n", last["test_loss"].get<double>(),
+                  100 * last["test_accuracy"].get<double>());
+    return std::string(text);
+  }();
+  EXPECT_EQ(Crescendo({"eval", "run"}).output, expected);
+  EXPECT_EQ(Crescendo({"eval", "run/weights.safetensors"}).output, expected);
+  fs::rename(folder_ / "run/weights.safetensors", folder_ / "elsewhere.safetensors");
+  fs::remove_all(folder_ / "run");
+  EXPECT_EQ(Crescendo({"eval", "elsewhere.safetensors"}).output, expected);
+
+  fs::rename(folder_ / "table.csv", folder_ / "moved.csv");
+  const ProcessResult lost = Crescendo({"eval", "elsewhere.safetensors"});
+  EXPECT_EQ(lost.exit_code, 2);
+  EXPECT_THAT(lost.errors, AllOf(HasSubstr("table.csv: No such file"), IsForPeople()));
+  EXPECT_EQ(Crescendo({"eval", "elsewhere.safetensors", "data.train_file=moved.csv"}).output, expected);
+}
+
+TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* message;
+  };
+  TrainSmall();
+  folder_.Write("cut.safetensors", Read("run/weights.safetensors").substr(0, 1000));
+  fs::create_directory(folder_ / "empty");
+  for (const Case& wrong : std::vector<Case>{
+           {{"nowhere"}, "cannot read nowhere: No such file or directory"},
+           {{"empty"}, "cannot read empty/weights.safetensors: No such file or directory"},
+           {{"small.toml"}, "small.toml is not a safetensors file"},
+           {{"cut.safetensors"}, "cut.safetensors is not a safetensors file"},
+           {{"run", "model.hidden=[17]"}, "has shape [16, 2], the model needs [17, 2]"},
+           {{"run", "model.hiden=[17]"}, "command line: model.hiden=[17]: model.hiden is not an option"},
+       }) {
+    std::vector<std::string> arguments = wrong.arguments;
+    arguments.insert(arguments.begin(), "eval");
+    const ProcessResult result = Crescendo(arguments);
+    EXPECT_EQ(result.exit_code, 2) << wrong.message;
+    EXPECT_THAT(result.errors, AllOf(HasSubstr(wrong.message), IsForPeople()));
+  }
+}
+
+}  // namespace
+}  // namespace crescendo::cli
