@@ -58,8 +58,8 @@ micro_batch = 10
   support::ProcessResult Call(const std::vector<std::string>& words, int signal = 0, const std::string& after = "") {
     std::vector<std::string> command = {CRESCENDO_PROGRAM};
     command.insert(command.end(), words.begin(), words.end());
-    return support::RunProcess(command,
-                               {.signal_after_text = signal, .text = after, .folder = folder_.path().string()});
+    return support::RunProcess(
+        command, {.folder = folder_.path().string(), .signals = {{.number = signal, .after_text = after}}});
   }
 
   support::TemporaryFolder folder_;
