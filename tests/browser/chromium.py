@@ -178,7 +178,9 @@ class Page:
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         self.settle()
 
-    def screenshot(self, path, whole=True):
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]
+    def screenshot(self, path):
+        """The whole page; PNG, or WebP for a path that ends so."""
+        kind = {"format": "webp", "quality": 80} if str(path).endswith(".webp") else {"format": "png"}
+        data = self.call("Page.captureScreenshot", captureBeyondViewport=True, **kind)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))

@@ -77,6 +77,16 @@ def check_widths(page):
             " return own.left < svg.left - 1 || own.right > svg.right + 1; }).map(text => text.textContent)"
         )
         assert not outside, f"texts run out of their figures at {width} pixels: {outside}"
+    # Where there is room the verdicts are seen whole; a sheet of paper cannot be scrolled.
+    fits = "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.scroll'))"
+    assert page.evaluate(fits)
+    page.size(1280, 800)
+    page.settle()
+    assert page.evaluate(fits)
+    page.size(718, 1000)  # A4 with its margins
+    page.media("print")
+    assert page.evaluate(fits)
+    page.media()
     assert not page.errors, page.errors
 
 
@@ -116,7 +126,7 @@ def keep_screenshots(page, folder):
         page.size(width, 900, phone=width < 500)
         page.media("screen", scheme)
         page.settle()
-        page.screenshot(folder / f"study_{name}.png")
+        page.screenshot(folder / f"study_{name}.webp")
 
 
 def main():
