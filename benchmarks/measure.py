@@ -80,6 +80,10 @@ def small(report, build):
         report.add(f"loader alone, CIFAR shape, {threads} thread{'s' * (threads > 1)}",
                    statistics.median(b["items_per_second"] for b in samples[name]), "images/s")
 
+    for bits, name in ((32, "fp32"), (16, "bf16")):
+        ours, torchs = (seconds(f"NormAndRelu/bits:{bits}/fused:{fused}") * 1e3 for fused in (1, 0))
+        report.add(f"batch norm with ReLU, {name}", ours, "ms", "LibTorch's two", torchs, torchs / ours)
+
     overhead = micros_per_item("Train/batch:16/hidden:0") - micros_per_item("KernelsAlone/batch:16/hidden:0")
     report.add("overhead of an update around its kernels", overhead, "us", goal="< 50", reached=overhead < 50)
     for batch in (16, 32):

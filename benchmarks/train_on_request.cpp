@@ -2,9 +2,9 @@
 //
 //   train_on_request CONFIG [key=value ...]
 //
-// prints "ready", and the number of threads, after the first updates; for each line "N" on its standard input it does N more updates and prints the
-// seconds they took. At the end of the input it stops. The run is the one that `crescendo train` does, into a temporary
-// folder.
+// prints "ready", and the number of threads, after the first updates; for each line "N" on its standard input it does N
+// more updates and prints the seconds they took. At the end of the input it stops. The run is the one that `crescendo
+// train` does, into a temporary folder.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -41,24 +41,34 @@ void Advance(const at::Tensor& running, const at::Tensor& statistics, double mom
   running.mul_(kept).add_(at::mv(statistics.t(), at::tensor(shares, statistics.options())));
 }
 
+void CheckGhosts(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) {
+  CRESCENDO_ASSERT(!ghosts.empty() && std::accumulate(ghosts.begin(), ghosts.end(), int64_t{0}) == inputs.size(0),
+                   "the ghosts make up the micro-batch");
+}
+
 }  // namespace
 
 GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t channels,
                                const config::ModelOptions& options)
-    : weight_(model.AddParameter(name + ".weight", at::ones({channels}, at::kFloat))),
-      bias_(model.AddParameter(name + ".bias", at::zeros({channels}, at::kFloat))),
-      running_mean_(model.AddBuffer(name + ".running_mean", at::zeros({channels}, at::kFloat))),
-      running_variance_(model.AddBuffer(name + ".running_var", at::ones({channels}, at::kFloat))),
+    : tensors_{model.AddParameter(name + ".weight", at::ones({channels}, at::kFloat)),
+               model.AddParameter(name + ".bias", at::zeros({channels}, at::kFloat)),
+               model.AddBuffer(name + ".running_mean", at::zeros({channels}, at::kFloat)),
+               model.AddBuffer(name + ".running_var", at::ones({channels}, at::kFloat))},
       momentum_(options.norm_momentum),
       epsilon_(options.norm_epsilon) {}
 
+at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
+  if (ghosts == nullptr || !CanNormaliseAndRectify(inputs)) return (*this)(inputs, ghosts).relu_();
+  CheckGhosts(inputs, *ghosts);
+  return NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_);
+}
+
 at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
   if (ghosts == nullptr) {
-    return at::batch_norm(inputs, weight_, bias_, running_mean_, running_variance_, /*training=*/false, momentum_,
-                          epsilon_, /*cudnn_enabled=*/true);
+    return at::batch_norm(inputs, tensors_.weight, tensors_.bias, tensors_.running_mean, tensors_.running_variance,
+                          /*training=*/false, momentum_, epsilon_, /*cudnn_enabled=*/true);
   }
-  CRESCENDO_ASSERT(!ghosts->empty() && std::accumulate(ghosts->begin(), ghosts->end(), int64_t{0}) == inputs.size(0),
-                   "the ghosts make up the micro-batch");
+  CheckGhosts(inputs, *ghosts);
   if (ghosts->size() == 1) return NormaliseGhost(inputs);
 
   std::vector<at::Tensor> outputs;
@@ -78,8 +88,8 @@ at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::
 
 at::Tensor GhostBatchNorm::NormaliseGhost(const at::Tensor& ghost) const {
   const bool has_variance = ghost.numel() > ghost.size(1);
-  return at::batch_norm(ghost, weight_, bias_, running_mean_, running_variance_, /*training=*/has_variance, momentum_,
-                        epsilon_, /*cudnn_enabled=*/true);
+  return at::batch_norm(ghost, tensors_.weight, tensors_.bias, tensors_.running_mean, tensors_.running_variance,
+                        /*training=*/has_variance, momentum_, epsilon_, /*cudnn_enabled=*/true);
 }
 
 // rows: [ghosts * size, F]. Small ghosts side by side are one batch of `size` examples with ghosts * F channels: a
@@ -90,15 +100,15 @@ at::Tensor GhostBatchNorm::NormaliseTableGhosts(const at::Tensor& rows, int64_t 
   const at::Tensor side_by_side =
       rows.reshape({ghosts, size, features}).transpose(0, 1).reshape({size, ghosts * features});
   // With a momentum of 1 the "running" statistics are those of the batch, the variance unbiased: what Advance needs.
-  const at::Tensor means = at::zeros({ghosts * features}, running_mean_.options());
-  const at::Tensor variances = at::zeros({ghosts * features}, running_variance_.options());
-  const at::Tensor output =
-      at::batch_norm(side_by_side, weight_.repeat(ghosts), bias_.repeat(ghosts), means, variances, /*training=*/true,
-                     /*momentum=*/1, epsilon_, /*cudnn_enabled=*/true);
+  const at::Tensor means = at::zeros({ghosts * features}, tensors_.running_mean.options());
+  const at::Tensor variances = at::zeros({ghosts * features}, tensors_.running_variance.options());
+  const at::Tensor output = at::batch_norm(side_by_side, tensors_.weight.repeat(ghosts), tensors_.bias.repeat(ghosts),
+                                           means, variances, /*training=*/true,
+                                           /*momentum=*/1, epsilon_, /*cudnn_enabled=*/true);
   {
     const at::NoGradGuard no_gradients;
-    Advance(running_mean_, means.view({ghosts, features}), momentum_);
-    Advance(running_variance_, variances.view({ghosts, features}), momentum_);
+    Advance(tensors_.running_mean, means.view({ghosts, features}), momentum_);
+    Advance(tensors_.running_variance, variances.view({ghosts, features}), momentum_);
   }
   return output.view({size, ghosts, features}).transpose(0, 1).reshape({ghosts * size, features});
 }

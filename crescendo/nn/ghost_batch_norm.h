@@ -19,6 +19,7 @@
 
 #include "crescendo/config/options.h"
 #include "crescendo/nn/model.h"
+#include "crescendo/nn/norm_relu.h"
 
 namespace crescendo::nn {
 
@@ -32,14 +33,14 @@ class GhostBatchNorm {
   // consecutive examples, sizes that add up to n (schedule/split.h); nullptr in evaluation.
   at::Tensor operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
 
+  // The same followed by ReLU; one operation where there is one for the inputs (norm_relu.h).
+  at::Tensor ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
+
  private:
   at::Tensor NormaliseGhost(const at::Tensor& ghost) const;
   at::Tensor NormaliseTableGhosts(const at::Tensor& rows, int64_t ghosts) const;
 
-  at::Tensor weight_;
-  at::Tensor bias_;
-  at::Tensor running_mean_;
-  at::Tensor running_variance_;
+  NormTensors tensors_;
   double momentum_;
   double epsilon_;
 };

@@ -39,8 +39,7 @@ class Mlp : public Model {
     at::Tensor x = inputs.flatten(1);
     for (const Hidden& hidden : hidden_) {
       x = hidden.linear(x);
-      if (hidden.norm) x = (*hidden.norm)(x, ghosts);
-      x = at::relu(x);
+      x = hidden.norm ? hidden.norm->ThenRelu(x, ghosts) : at::relu(x);
     }
     return (*output_)(x);
   }

@@ -23,8 +23,8 @@ class Block {
   }
 
   at::Tensor operator()(const at::Tensor& x, const schedule::GhostSizes* ghosts) const {
-    const at::Tensor o = norm1_(x, ghosts).relu_();
-    const at::Tensor y = conv2_(norm2_(conv1_(o), ghosts).relu_());
+    const at::Tensor o = norm1_.ThenRelu(x, ghosts);
+    const at::Tensor y = conv2_(norm2_.ThenRelu(conv1_(o), ghosts));
     return y.add_(shortcut_ ? (*shortcut_)(o) : x);  // nothing backward needs what a convolution gave
   }
 
@@ -63,7 +63,7 @@ class WideResNet : public Model {
     // of a single channel both look alike.
     at::Tensor x = (*first_)(inputs).contiguous(at::MemoryFormat::ChannelsLast);
     for (const Block& block : blocks_) x = block(x, ghosts);
-    x = (*norm_)(x, ghosts).relu_();
+    x = norm_->ThenRelu(x, ghosts);
     return (*output_)(x.mean({2, 3}));
   }
 

@@ -1,0 +1,185 @@
+// Compiled three times, for as many instruction sets; CRESCENDO_NORM_KERNELS is the name of the result
+// (CMakeLists.txt). No header with inline functions may be included here: the linker would keep one copy of them,
+// perhaps one that this processor cannot run.
+#include "crescendo/nn/norm_kernels.h"
+
+namespace crescendo::nn {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+// W floats, and their bits, in a register.
+template <int W>
+struct Register {
+  typedef float Floats __attribute__((vector_size(sizeof(float) * W)));        // NOLINT(modernize-use-using)
+  typedef uint32_t Bits __attribute__((vector_size(sizeof(uint32_t) * W)));    // NOLINT(modernize-use-using)
+  typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * W)));  // NOLINT(modernize-use-using)
+};
+template <int W>
+using Floats = typename Register<W>::Floats;
+
+template <int W>
+Floats<W> Load(const float* from) {
+  Floats<W> values;
+  __builtin_memcpy(&values, from, sizeof(values));
+  return values;
+}
+
+template <int W>
+Floats<W> Load(const uint16_t* from) {
+  typename Register<W>::Halves halves;
+  __builtin_memcpy(&halves, from, sizeof(halves));
+  const auto bits = __builtin_convertvector(halves, typename Register<W>::Bits) << 16;
+  return __builtin_bit_cast(Floats<W>, bits);
+}
+
+template <int W>
+void Store(const Floats<W>& values, float* to) {
+  __builtin_memcpy(to, &values, sizeof(values));
+}
+
+// To the nearest bfloat16, ties to even.
+template <int W>
+void Store(const Floats<W>& values, uint16_t* to) {
+  const auto bits = __builtin_bit_cast(typename Register<W>::Bits, values);
+  auto rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+  rounded = values == values ? rounded : (bits >> 16) | 0x40U;  // NaN, which rounding could turn into infinity
+  const auto halves = __builtin_convertvector(rounded, typename Register<W>::Halves);
+  __builtin_memcpy(to, &halves, sizeof(halves));
+}
+
+// Calls tile<W, U>(begin) for every U * W channels from `begin` on: four registers beside each other for as long as
+// they last, so that additions need not wait for each other and memory is read in longer stretches, then one, then
+// single channels.
+template <class Tile>
+void ForEachTile(int64_t channels, const Tile& tile) {
+  int64_t begin = 0;
+  for (; begin + 4 * kLanes <= channels; begin += 4 * kLanes) tile.template operator()<kLanes, 4>(begin);
+  for (; begin + kLanes <= channels; begin += kLanes) tile.template operator()<kLanes, 1>(begin);
+  for (; begin < channels; ++begin) tile.template operator()<1, 1>(begin);
+}
+
+// Calls part(begin, end) for rows of which three matrices' stay in the first-level cache while every tile goes over
+// them.
+template <class T, class Part>
+void ForEachPart(int64_t rows, int64_t channels, const Part& part) {
+  constexpr int64_t kElements = 8192 / sizeof(T);
+  const int64_t step = channels < kElements ? kElements / channels : 1;
+  for (int64_t begin = 0; begin < rows; begin += step) part(begin, begin + step < rows ? begin + step : rows);
+}
+
+template <class T>
+void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares) {
+  ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
+    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+      Floats<W> centre[U], sum[U], square[U];
+      for (int u = 0; u < U; ++u) {
+        centre[u] = Load<W>(centres + begin + u * W);
+        sum[u] = Load<W>(sums + begin + u * W);
+        square[u] = Load<W>(squares + begin + u * W);
+      }
+      for (int64_t row = first; row < last; ++row) {
+        for (int u = 0; u < U; ++u) {
+          const Floats<W> centred = Load<W>(inputs + row * channels + begin + u * W) - centre[u];
+          sum[u] += centred;
+          square[u] += centred * centred;
+        }
+      }
+      for (int u = 0; u < U; ++u) {
+        Store<W>(sum[u], sums + begin + u * W);
+        Store<W>(square[u], squares + begin + u * W);
+      }
+    });
+  });
+}
+
+template <class T>
+void Forward(const T* inputs, int64_t rows, int64_t channels, const float* means, const float* factors,
+             const float* shifts, T* outputs) {
+  ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
+    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+      Floats<W> mean[U], factor[U], shift[U];
+      for (int u = 0; u < U; ++u) {
+        mean[u] = Load<W>(means + begin + u * W);
+        factor[u] = Load<W>(factors + begin + u * W);
+        shift[u] = Load<W>(shifts + begin + u * W);
+      }
+      for (int64_t row = first; row < last; ++row) {
+        for (int u = 0; u < U; ++u) {
+          const int64_t place = row * channels + begin + u * W;
+          const Floats<W> z = (Load<W>(inputs + place) - mean[u]) * factor[u] + shift[u];
+          Store<W>(z < 0 ? Floats<W>{} : z, outputs + place);
+        }
+      }
+    });
+  });
+}
+
+template <class T>
+void BackwardSums(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
+                  const float* factors, const float* shifts, float* sums, float* products) {
+  ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
+    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+      Floats<W> mean[U], factor[U], shift[U], sum[U], product[U];
+      for (int u = 0; u < U; ++u) {
+        mean[u] = Load<W>(means + begin + u * W);
+        factor[u] = Load<W>(factors + begin + u * W);
+        shift[u] = Load<W>(shifts + begin + u * W);
+        sum[u] = Load<W>(sums + begin + u * W);
+        product[u] = Load<W>(products + begin + u * W);
+      }
+      for (int64_t row = first; row < last; ++row) {
+        for (int u = 0; u < U; ++u) {
+          const int64_t place = row * channels + begin + u * W;
+          const Floats<W> centred = Load<W>(inputs + place) - mean[u];
+          const Floats<W> gradient = centred * factor[u] + shift[u] > 0 ? Load<W>(gradients + place) : Floats<W>{};
+          sum[u] += gradient;
+          product[u] += gradient * centred;
+        }
+      }
+      for (int u = 0; u < U; ++u) {
+        Store<W>(sum[u], sums + begin + u * W);
+        Store<W>(product[u], products + begin + u * W);
+      }
+    });
+  });
+}
+
+template <class T>
+void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
+              const float* factors, const float* shifts, const float* offsets, const float* slopes,
+              T* inputs_gradient) {
+  ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
+    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+      Floats<W> mean[U], factor[U], shift[U], offset[U], slope[U];
+      for (int u = 0; u < U; ++u) {
+        mean[u] = Load<W>(means + begin + u * W);
+        factor[u] = Load<W>(factors + begin + u * W);
+        shift[u] = Load<W>(shifts + begin + u * W);
+        offset[u] = Load<W>(offsets + begin + u * W);
+        slope[u] = Load<W>(slopes + begin + u * W);
+      }
+      for (int64_t row = first; row < last; ++row) {
+        for (int u = 0; u < U; ++u) {
+          const int64_t place = row * channels + begin + u * W;
+          const Floats<W> centred = Load<W>(inputs + place) - mean[u];
+          const Floats<W> gradient = centred * factor[u] + shift[u] > 0 ? Load<W>(gradients + place) : Floats<W>{};
+          Store<W>(factor[u] * gradient - offset[u] - slope[u] * centred, inputs_gradient + place);
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+
+constinit const NormKernelSet CRESCENDO_NORM_KERNELS = {{Sums, Forward, BackwardSums, Backward},
+                                                        {Sums, Forward, BackwardSums, Backward}};
+
+}  // namespace crescendo::nn
