@@ -98,7 +98,7 @@ TEST_F(CompareTest, RunsAStudyOnceAndReportsIt) {
 }
 
 TEST_F(CompareTest, InterruptedGoesOnWhereItWas) {
-  WriteStudy("", "[options.schedule]\nlength = \"200ep\"\n");
+  WriteStudy("", "[options.schedule]\nlength = \"40ep\"\n");
   const auto stopped = Call({"compare", "study.toml", "--jobs", "1"}, SIGINT, "[1/4] ");
   EXPECT_EQ(stopped.exit_code, 128 + SIGINT);
   EXPECT_THAT(stopped.errors, HasSubstr("the same command goes on"));
