@@ -20,11 +20,13 @@ endif()
 add_library(crescendo_flags INTERFACE)
 target_include_directories(crescendo_flags INTERFACE ${CMAKE_SOURCE_DIR})
 set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+set(cuda_warnings -Xcompiler=-Wall,-Wextra)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   list(APPEND warnings -Werror)  # newer compilers know warnings that nobody here has seen yet
+  list(APPEND cuda_warnings -Werror=all-warnings -Xcompiler=-Werror)
 endif()
 target_compile_options(crescendo_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:${warnings}>
-                       $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra>)
+                       $<$<COMPILE_LANGUAGE:CUDA>:${cuda_warnings}>)
 if(CRESCENDO_SANITIZE)
   # -O1 compiles in half the time; g++ 12 takes std::regex for uninitialized once it is instrumented.
   target_compile_options(crescendo_flags INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
