@@ -28,7 +28,7 @@ AugmentOptions AugmentOptionsFor(const Dataset& train, const config::DataOptions
 // An empty batch, and what is needed to fill it example by example.
 class BatchWriter {
  public:
-  BatchWriter(const Dataset& dataset, config::Padding padding, int64_t size)
+  BatchWriter(const Dataset& dataset, config::Padding padding, int64_t size, bool page_locked)
       : dataset_(dataset), example_size_(dataset.inputs.numel() / dataset.size()) {
     if (dataset.holds_images()) {
       const ImageShape shape{dataset.inputs.size(1), dataset.inputs.size(2), dataset.inputs.size(3)};
@@ -37,8 +37,9 @@ class BatchWriter {
     std::vector<int64_t> sizes = dataset.ExampleShape();
     sizes.insert(sizes.begin(), size);
     const auto format = dataset.holds_images() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    batch_.inputs = at::empty(sizes, at::TensorOptions(at::kFloat).memory_format(format));
-    batch_.labels = at::empty({size}, at::kLong);
+    const at::TensorOptions place = at::TensorOptions().pinned_memory(page_locked);
+    batch_.inputs = at::empty(sizes, place.dtype(at::kFloat).memory_format(format));
+    batch_.labels = at::empty({size}, place.dtype(at::kLong));
     inputs_ = batch_.inputs.mutable_data_ptr<float>();
     labels_ = batch_.labels.mutable_data_ptr<int64_t>();
   }
@@ -67,12 +68,17 @@ class BatchWriter {
 
 }  // namespace
 
-Loader::Loader(const Dataset& train, const config::DataOptions& options, uint64_t seed)
+Loader::Loader(const Dataset& train, const config::DataOptions& options, uint64_t seed, const Placing& placing)
     : train_(train),
       augment_(AugmentOptionsFor(train, options)),
       seed_(seed),
+      page_locked_(placing.device.is_cuda()),
       prefetch_(static_cast<size_t>(options.prefetch)),
       order_(seed, train.size()) {
+  if (ResidentDataset::BytesOf(train) <= placing.memory_for_data) {
+    resident_.emplace(train, augment_, seed, placing.device);
+    return;  // batches are made as they are taken: on a GPU that only queues the work
+  }
   for (int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this](std::stop_token stop) { Work(stop); });
 }
 
@@ -88,6 +94,11 @@ void Loader::Request(ExampleRange range) {
 Batch Loader::Take() {
   std::unique_lock lock(mutex_);
   CRESCENDO_ASSERT(!jobs_.empty(), "a batch is taken that was not requested");
+  if (resident_) {
+    const ExampleRange range = jobs_.front().range;
+    jobs_.pop_front();
+    return resident_->Make(range, order_);
+  }
   if (!jobs_.front().done) {
     const auto begin = std::chrono::steady_clock::now();
     job_done_.wait(lock, [this] { return jobs_.front().done; });
@@ -134,7 +145,7 @@ void Loader::Work(std::stop_token stop) {
 }
 
 Batch Loader::Make(ExampleRange range) const {
-  BatchWriter writer(train_, augment_.padding, range.size);
+  BatchWriter writer(train_, augment_.padding, range.size, page_locked_);
   const int64_t examples = train_.size();
   for (int64_t position = range.begin.value(); position < range.begin.value() + range.size;) {
     const int64_t epoch = order_.EpochAt(Examples{position});
@@ -152,7 +163,7 @@ Batch Loader::Make(ExampleRange range) const {
 Batch TestBatch(const Dataset& dataset, int64_t begin, int64_t n) {
   const int64_t end = std::min(begin + n, dataset.size());
   CRESCENDO_ASSERT(begin >= 0 && begin < end, "a test batch of no examples");
-  BatchWriter writer(dataset, config::Padding::kZero, end - begin);
+  BatchWriter writer(dataset, config::Padding::kZero, end - begin, /*page_locked=*/false);
   for (int64_t example = begin; example < end; ++example) writer.Append(example, Placement{});
   return writer.Finish();
 }

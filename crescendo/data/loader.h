@@ -17,40 +17,41 @@
 #include <deque>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <vector>
 
 #include "crescendo/config/options.h"
 #include "crescendo/data/augment.h"
+#include "crescendo/data/batch.h"
 #include "crescendo/data/dataset.h"
 #include "crescendo/data/example_order.h"
+#include "crescendo/data/resident.h"
 #include "crescendo/schedule/units.h"
 
 namespace crescendo::data {
 
-// Positions begin ... begin + size - 1 of training; they may span epochs.
-struct ExampleRange {
-  schedule::Examples begin;
-  int64_t size = 0;
-};
-
-struct Batch {
-  at::Tensor inputs;  // images: float [n, C, H, W] in channels_last order; a table: float [n, F]
-  at::Tensor labels;  // int64 [n]
+// Where batches are wanted.
+struct Placing {
+  at::Device device = at::kCPU;
+  // A train set of at most so many bytes is kept on the device, and batches are made there (resident.h). Otherwise the
+  // loader's threads make them, for a GPU in page-locked memory, from which copies run beside the computation.
+  int64_t memory_for_data = 0;
 };
 
 class Loader {
  public:
   // `train` must outlive the loader. Uses pad, padding, flip, threads and prefetch of `options`. UserError for a pad
   // that is not smaller than the image. Destroying it drops what was requested and not taken.
-  Loader(const Dataset& train, const config::DataOptions& options, uint64_t seed);
+  Loader(const Dataset& train, const config::DataOptions& options, uint64_t seed, const Placing& placing = {});
 
   // Never waits. At most `prefetch` batches are made ahead; further requests queue up.
   void Request(ExampleRange range);
 
   // The batch of the oldest request that was not taken; waits until it is made. There must be one. What went wrong
   // while it was made is thrown here, once; the next Take is the next request's. One thread may request and take.
+  // A batch is on the device where the train set is kept there, else on the CPU.
   Batch Take();
 
   // How long Take has waited, in total: the time that training lost for want of examples.
@@ -72,8 +73,10 @@ class Loader {
   const Dataset& train_;
   AugmentOptions augment_;
   uint64_t seed_;
+  bool page_locked_;
   size_t prefetch_;
   ExampleOrder order_;
+  std::optional<ResidentDataset> resident_;
   double waited_seconds_ = 0;
 
   std::mutex mutex_;

@@ -102,6 +102,11 @@ CacheStatistics BlockCache::statistics() const {
   return statistics_;
 }
 
+void BlockCache::ForgetPeak() {
+  const std::lock_guard lock(mutex_);
+  statistics_.peak_in_use = statistics_.in_use;
+}
+
 void BlockCache::EvictUntilBelow(size_t bytes) {
   while (statistics_.kept > bytes) EvictOldest();
 }

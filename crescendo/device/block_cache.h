@@ -24,7 +24,7 @@ namespace crescendo::device {
 struct CacheStatistics {
   size_t in_use = 0;                // bytes given out now, rounded up to their classes
   size_t kept = 0;                  // bytes that came back and are kept
-  size_t peak_in_use = 0;           // the most bytes ever given out at one time
+  size_t peak_in_use = 0;           // the most bytes given out at one time, since ForgetPeak
   uint64_t system_allocations = 0;  // how often the system was asked for memory; constant once a program repeats itself
 };
 
@@ -44,6 +44,9 @@ class BlockCache {
   void Clear();
 
   CacheStatistics statistics() const;
+
+  // The peak is from now on that of what follows.
+  void ForgetPeak();
 
   // The size that a request for `bytes` is rounded up to.
   static size_t ClassSize(size_t bytes);

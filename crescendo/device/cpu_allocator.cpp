@@ -45,9 +45,15 @@ void InstallCachingCpuAllocator() {
   }();
 }
 
+bool KeepsCpuMemory() { return cache.load(std::memory_order_acquire) != nullptr; }
+
 CacheStatistics CpuMemoryStatistics() {
   const BlockCache* installed = cache.load(std::memory_order_acquire);
   return installed == nullptr ? CacheStatistics{} : installed->statistics();
+}
+
+void ForgetCpuMemoryPeak() {
+  if (BlockCache* installed = cache.load(std::memory_order_acquire)) installed->ForgetPeak();
 }
 
 void ReleaseKeptCpuMemory() {

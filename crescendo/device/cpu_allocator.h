@@ -10,8 +10,13 @@ namespace crescendo::device {
 // taken back: tensors may live as long as the process.
 void InstallCachingCpuAllocator();
 
+bool KeepsCpuMemory();  // whether it was installed
+
 // Zeros before the installation.
 CacheStatistics CpuMemoryStatistics();
+
+// BlockCache::ForgetPeak.
+void ForgetCpuMemoryPeak();
 
 // Gives the system what is kept and not in use.
 void ReleaseKeptCpuMemory();

@@ -1,5 +1,6 @@
 #include "crescendo/device/device.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
@@ -19,16 +20,29 @@ constexpr bool kBuiltForGpus = true;
 constexpr bool kBuiltForGpus = false;
 #endif
 
-// Why no GPU can be used; "" where one can.
+#ifdef CRESCENDO_CUDA
+// From CUDA's way to write it: 13000 is 13.0.
+std::string CudaVersion(int version) { return fmt::format("{}.{}", version / 1000, version % 1000 / 10); }
+#endif
+
+// Why no GPU can be used, in a few words; "" where one can.
 std::string WhyNoGpu() {
 #ifdef CRESCENDO_CUDA
   int count = 0;
   const cudaError_t status = c10::cuda::GetDeviceCount(&count);
   if (status == cudaSuccess && count > 0) return "";
   (void)cudaGetLastError();  // or the next call would report it again
+  int driver = 0;
+  (void)cudaDriverGetVersion(&driver);
+  if (driver == 0) return "no GPU found, no NVIDIA driver is loaded";
+  if (status == cudaErrorInsufficientDriver) {
+    return fmt::format("the NVIDIA driver is too old: it knows CUDA up to {}, this program is built with {}",
+                       CudaVersion(driver), CudaVersion(CUDART_VERSION));
+  }
   return fmt::format("no GPU found ({})", status == cudaSuccess ? "CUDA sees none" : cudaGetErrorString(status));
 #else
-  return "built without GPU support";
+  return InstalledGpus() > 0 ? "there is a GPU, and this program was built without GPU support"
+                             : "no GPU found, and built without GPU support";
 #endif
 }
 
@@ -62,6 +76,11 @@ int64_t GpuCount() {
   (void)cudaGetLastError();
 #endif
   return 0;
+}
+
+void KeepFp32Exact() {
+  at::globalContext().setAllowTF32CuDNN(false);
+  at::globalContext().setAllowTF32CuBLAS(false);
 }
 
 void SetThreads(std::optional<int64_t> threads) {

@@ -22,12 +22,16 @@ c10::Device ChooseDevice(config::DeviceName name);
 // GPUs this program can train on; 0 where it was built without.
 int64_t GpuCount();
 
+// Products and convolutions of fp32 tensors on a GPU are fp32. LibTorch by itself rounds the factors of convolutions to
+// TF32, which has the ten fraction bits of fp16: run.precision = bf16 is the way to trade exactness for speed.
+void KeepFp32Exact();
+
 // How many threads the operators compute with on the CPU. nullopt: one per core this process may use. Call it before
 // the first operator, on the thread that trains: OpenMP keeps the number per thread.
 void SetThreads(std::optional<int64_t> threads);
 int64_t Threads();
 
-// One line for the record of a run: "cpu (AMD EPYC, 2 threads; no GPU found)", "cuda:0 (NVIDIA H200, 140 GiB)".
+// One line for the record of a run: "cpu (AMD EPYC, 2 threads; no GPU found, ...)", "cuda:0 (NVIDIA H200, 140 GiB)".
 std::string DescribeDevice(c10::Device device);
 
 // One line: "AMD EPYC, 2 cores, 15.6 GiB". What this process may use of the machine (machine.h).

@@ -1,5 +1,6 @@
 #include "crescendo/device/device.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
@@ -51,6 +52,7 @@ TEST(Device, CudaWithoutAGpuIsTheUsersErrorAndSaysWhatWasFound) {
     EXPECT_THAT(error.what(), HasSubstr("no GPU found"));
 #else
     EXPECT_THAT(error.what(), HasSubstr("built without GPU support"));
+    EXPECT_THAT(error.what(), HasSubstr(InstalledGpus() > 0 ? "there is a GPU" : "no GPU found"));
     EXPECT_THAT(error.what(), HasSubstr("cmake --preset cuda"));
 #endif
   }
@@ -109,6 +111,33 @@ TEST_F(MachineTest, ControlGroupLimitsCoresAndMemory) {
     Write("fs/cgroup/memory.max", limit);
     EXPECT_EQ(UsableMemoryBytes(root_), expected) << limit;
   }
+}
+
+TEST_F(MachineTest, AvailableMemoryIsTheSystemsOrWhatTheControlGroupHasLeft) {
+  Write("meminfo", "MemTotal:   4000 kB\nMemFree:   100 kB\nMemAvailable:   3000 kB\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_, root_), 3000 * 1024);
+  Write("fs/cgroup/memory.max", "max\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_, root_), 3000 * 1024);
+  Write("fs/cgroup/memory.max", "1000000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_, root_), 1'000'000);
+  Write("fs/cgroup/memory.current", "900000\n");
+  Write("fs/cgroup/memory.stat", "anon 500000\ninactive_file 300000\nactive_file 100000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_, root_), 400'000);
+  Write("fs/cgroup/memory.current", "1900000\n");
+  EXPECT_EQ(AvailableMemoryBytes(root_, root_), 0);
+}
+
+TEST_F(MachineTest, GpusAreThoseOfTheDriver) {
+  EXPECT_EQ(InstalledGpus(root_), 0);
+  Write("driver/nvidia/gpus/0000:01:00.0/information", "Model: H200\n");
+  Write("driver/nvidia/gpus/0000:02:00.0/information", "Model: H200\n");
+  EXPECT_EQ(InstalledGpus(root_), 2);
+}
+
+TEST(Device, Fp32IsNotRoundedToTf32) {
+  KeepFp32Exact();
+  EXPECT_FALSE(at::globalContext().allowTF32CuDNN());
+  EXPECT_FALSE(at::globalContext().allowTF32CuBLAS());
 }
 
 TEST_F(MachineTest, HardwareThreadsOfACoreCountOnce) {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -41,6 +43,23 @@ double CpuQuota(const fs::path& sys) {
   return stream >> quota >> period && period > 0 ? quota / period : HUGE_VAL;
 }
 
+// The number after `name` in a file of lines such as "MemAvailable:   8000000 kB"; nothing where there is none.
+std::optional<int64_t> NumberAfter(const fs::path& file, const std::string& name) {
+  std::ifstream stream(file);
+  for (std::string word; stream >> word;) {
+    int64_t number = 0;
+    if (word == name && stream >> number) return number;
+  }
+  return std::nullopt;
+}
+
+// A file that is one number, or "max".
+std::optional<int64_t> OnlyNumber(const fs::path& file) {
+  std::ifstream stream(file);
+  int64_t number = 0;
+  return stream >> number && number > 0 ? std::optional(number) : std::nullopt;
+}
+
 }  // namespace
 
 std::string ProcessorName(const fs::path& proc) {
@@ -66,9 +85,26 @@ int64_t UsableCores(const fs::path& sys) {
 
 int64_t UsableMemoryBytes(const fs::path& sys) {
   const int64_t machine = int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
-  std::ifstream stream(sys / "fs/cgroup/memory.max");  // a number, or "max"
-  int64_t limit = 0;
-  return stream >> limit && limit > 0 ? std::min(machine, limit) : machine;
+  return std::min(machine, OnlyNumber(sys / "fs/cgroup/memory.max").value_or(machine));
+}
+
+int64_t AvailableMemoryBytes(const fs::path& proc, const fs::path& sys) {
+  const std::optional<int64_t> kilobytes = NumberAfter(proc / "meminfo", "MemAvailable:");
+  int64_t available = kilobytes ? *kilobytes * 1024 : UsableMemoryBytes(sys);
+  const fs::path group = sys / "fs/cgroup";
+  if (const std::optional<int64_t> limit = OnlyNumber(group / "memory.max")) {
+    // What the group uses contains files that the system keeps in memory and gives up when asked.
+    const int64_t used = OnlyNumber(group / "memory.current").value_or(0);
+    const int64_t given_up = NumberAfter(group / "memory.stat", "inactive_file").value_or(0);
+    available = std::min(available, *limit - used + given_up);
+  }
+  return std::max<int64_t>(0, available);
+}
+
+int64_t InstalledGpus(const fs::path& proc) {
+  std::error_code none;
+  const fs::directory_iterator gpus(proc / "driver/nvidia/gpus", none);
+  return std::distance(begin(gpus), end(gpus));
 }
 
 }  // namespace crescendo::device

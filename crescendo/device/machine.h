@@ -18,4 +18,11 @@ int64_t UsableCores(const std::filesystem::path& sys = "/sys");
 // The machine's memory, or the control group's limit where that is lower.
 int64_t UsableMemoryBytes(const std::filesystem::path& sys = "/sys");
 
+// How much of that can be taken now without pushing anything else out: what the system calls available, or what the
+// control group has left where that is less. `proc`, `sys`: for tests.
+int64_t AvailableMemoryBytes(const std::filesystem::path& proc = "/proc", const std::filesystem::path& sys = "/sys");
+
+// NVIDIA GPUs whose driver is loaded, whether or not this program can use them. `proc`: for tests.
+int64_t InstalledGpus(const std::filesystem::path& proc = "/proc");
+
 }  // namespace crescendo::device

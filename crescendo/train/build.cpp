@@ -21,6 +21,7 @@ schedule::Plan BuildPlan(const config::Options& options) {
 Parts Build(const config::Options& options) {
   const at::Device device = device::ChooseDevice(options.run.device);
   device::SetThreads(options.run.threads);
+  device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   const auto seed = static_cast<uint64_t>(options.run.seed);
   schedule::Plan plan = BuildPlan(options);

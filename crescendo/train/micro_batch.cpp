@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "crescendo/base/error.h"
 #include "crescendo/data/loader.h"
 #include "crescendo/device/autocast.h"
+#include "crescendo/device/memory.h"
 #include "crescendo/nn/loss.h"
 
 namespace crescendo::train {
@@ -19,20 +21,25 @@ namespace {
 
 using schedule::Examples;
 
-// Seconds per example of a forward and backward pass over `size` examples, the better of two after a first that warms
-// up. Nothing where they do not fit into memory.
-std::optional<double> SecondsPerExample(Parts& parts, Examples size) {
+struct Trial {
+  double seconds_per_example;  // the better of two passes after a first that warms up
+  int64_t bytes;
+};
+
+// Forward and backward of `size` examples. Nothing where they do not fit into memory.
+std::optional<Trial> Try(Parts& parts, Examples size) {
   const schedule::GhostSizes ghosts = schedule::SplitIntoGhosts(size, Examples{parts.options.model.ghost_batch});
-  const int64_t count = std::min(size.value(), parts.data.train.labels.size(0));
+  const int64_t count = std::min(size.value(), parts.data.train.size());
   const data::Batch batch = data::TestBatch(parts.data.train, 0, count);
   // Small training sets are repeated; what is in the examples does not matter here.
   const int64_t repeats = (size.value() + count - 1) / count;
   std::vector<int64_t> tiling(static_cast<size_t>(batch.inputs.dim()), 1);
   tiling[0] = repeats;
-  const at::Tensor inputs = batch.inputs.repeat(tiling).narrow(0, 0, size.value()).to(parts.device);
-  const at::Tensor labels = batch.labels.repeat({repeats}).narrow(0, 0, size.value()).to(parts.device);
-  double best = 0;
+  const device::PeakMemory peak(parts.device);
+  double best = HUGE_VAL;
   try {
+    const at::Tensor inputs = batch.inputs.repeat(tiling).narrow(0, 0, size.value()).to(parts.device);
+    const at::Tensor labels = batch.labels.repeat({repeats}).narrow(0, 0, size.value()).to(parts.device);
     for (int pass = 0; pass < 3; ++pass) {
       const auto begin = std::chrono::steady_clock::now();
       at::Tensor loss;
@@ -43,17 +50,23 @@ std::optional<double> SecondsPerExample(Parts& parts, Examples size) {
       loss.backward();
       (void)loss.item<double>();  // waits for a GPU
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-      if (pass == 1 || (pass == 2 && seconds < best)) best = seconds;
+      if (pass > 0) best = std::min(best, seconds);
     }
   } catch (const c10::OutOfMemoryError&) {
     return std::nullopt;
   }
-  return best / static_cast<double>(size.value());
+  return Trial{best / static_cast<double>(size.value()), peak.Rise()};
 }
 
 }  // namespace
 
-Examples ChooseMicroBatch(Parts& parts) {
+int64_t MemoryForMicroBatch(const Parts& parts) { return device::FreeMemoryBytes(parts.device) / 4 * 3; }
+
+int64_t MemoryForData(const Parts& parts) {
+  return parts.device.is_cpu() ? 0 : device::FreeMemoryBytes(parts.device) / 4;
+}
+
+Examples ChooseMicroBatch(Parts& parts, int64_t memory) {
   if (parts.options.run.micro_batch) return Examples{*parts.options.run.micro_batch};
 
   std::vector<at::Tensor> statistics;
@@ -61,22 +74,27 @@ Examples ChooseMicroBatch(Parts& parts) {
 
   const Examples largest = parts.plan.largest_batch();
   Examples chosen = std::min(Examples{parts.options.model.ghost_batch}, largest);
-  std::optional<double> fastest = SecondsPerExample(parts, chosen);
-  if (!fastest) {
+  std::optional<Trial> trial = Try(parts, chosen);
+  if (!trial) {
     throw RunError(
         fmt::format("one ghost batch of {} examples does not fit into memory; a smaller model.ghost_batch does",
                     parts.options.model.ghost_batch));
   }
-  for (Examples size = chosen * 2; size <= largest; size = size * 2) {
-    const std::optional<double> seconds = SecondsPerExample(parts, size);
-    if (!seconds || *seconds > 0.97 * *fastest) break;
+  while (chosen < largest) {
+    const Examples size = std::min(chosen * 2, largest);
+    const double growth = static_cast<double>(size.value()) / static_cast<double>(chosen.value());
+    if (static_cast<double>(trial->bytes) * growth > static_cast<double>(memory)) break;
+    const std::optional<Trial> next = Try(parts, size);
+    if (!next) break;
+    if (parts.device.is_cpu() && next->seconds_per_example > 0.97 * trial->seconds_per_example) break;
     chosen = size;
-    fastest = seconds;
+    trial = next;
   }
 
   parts.optimizer->ZeroGradients();
   const at::NoGradGuard no_gradients;
   for (size_t i = 0; i < statistics.size(); ++i) parts.model->buffers()[i].value.copy_(statistics[i]);
+  device::ReleaseKeptMemory(parts.device);  // blocks of sizes that training will not ask for
   return chosen;
 }
 

@@ -15,6 +15,7 @@
 #include "crescendo/device/autocast.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
+#include "crescendo/train/micro_batch.h"
 
 namespace crescendo::train {
 namespace {
@@ -46,7 +47,8 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       evaluate_every_(parts.options.run.evaluate_every.Resolve(parts.plan.train_examples().value())),
       observers_(std::move(observers)),
       stop_(stop),
-      loader_(parts.data.train, parts.options.data, static_cast<uint64_t>(parts.options.run.seed)),
+      loader_(parts.data.train, parts.options.data, static_cast<uint64_t>(parts.options.run.seed),
+              {.device = parts.device, .memory_for_data = MemoryForData(parts)}),
       ahead_(parts.plan, start.examples),
       position_(start),
       created_(steady_clock::now()),

@@ -44,7 +44,7 @@ TEST_F(Program, KnowsTheNearestCommand) {
   EXPECT_EQ(result.errors, "crescendo: there is no command 'trian'; did you mean train?\n");
   result = Crescendo({"frobnicate"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.errors, HasSubstr("there is no command 'frobnicate'; there are plan, train, eval, config"));
+  EXPECT_THAT(result.errors, HasSubstr("there is no command 'frobnicate'; there are plan, train, resume, eval, compare"));
 }
 
 TEST_F(Program, MissingAndUnknownArgumentsAreNamedWithTheirCommand) {

@@ -1,22 +1,32 @@
 #include "tests/equivalence/small_run.h"
 
+#include <ATen/Context.h>
+
 #include <algorithm>
 #include <atomic>
 
 #include "crescendo/config/load.h"
 #include "crescendo/train/trainer.h"
+#include "tests/support/test_device.h"
 
 namespace crescendo::support {
 
+config::Options SmallOptions(const std::vector<std::string>& overrides) {
+  std::vector<std::string> all = {"run.device=" + TestDeviceName()};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return config::LoadText(kSmallConfig, "small.toml", all);
+}
+
 RunResult RunSmall(const std::vector<std::string>& overrides) {
-  train::Parts parts = train::Build(config::LoadText(kSmallConfig, "small.toml", overrides));
+  at::globalContext().setDeterministicCuDNN(true);
+  train::Parts parts = train::Build(SmallOptions(overrides));
   RunResult result;
   const std::atomic<int> stop = 0;
   train::Trainer trainer(parts, schedule::Examples{*parts.options.run.micro_batch}, {&result.memory}, stop);
   trainer.Train();
   trainer.Close();
-  for (const nn::NamedTensor& tensor : parts.model->parameters()) result.tensors.push_back(tensor.value.detach());
-  for (const nn::NamedTensor& tensor : parts.model->buffers()) result.tensors.push_back(tensor.value);
+  for (const nn::NamedTensor& tensor : parts.model->parameters()) result.tensors.push_back(tensor.value.detach().cpu());
+  for (const nn::NamedTensor& tensor : parts.model->buffers()) result.tensors.push_back(tensor.value.cpu());
   return result;
 }
 

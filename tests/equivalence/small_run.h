@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "crescendo/config/options.h"
 #include "crescendo/train/observer.h"
 
 namespace crescendo::support {
@@ -52,12 +53,14 @@ length = "3.3ep"
 policy = "grow"
 max_batch = "none"
 [run]
-device = "cpu"
 threads = 1
 micro_batch = 8
 )";
 
-// Trains kSmallConfig with these options changed, on one thread.
+// kSmallConfig with these options changed, and run.device = TestDeviceName() (tests/support/test_device.h).
+config::Options SmallOptions(const std::vector<std::string>& overrides);
+
+// Trains SmallOptions, on one thread; the tensors come back to the CPU. On a GPU cuDNN is told to repeat its bits.
 RunResult RunSmall(const std::vector<std::string>& overrides);
 
 // The largest difference between two runs' tensors, relative to the largest value of each tensor.

@@ -27,7 +27,7 @@ class TrainerTest : public ::testing::Test {
 
 TEST_F(TrainerTest, EveryUpdateUsesThePlansSetting) {
   const RunResult run = RunSmall({});
-  const schedule::Plan plan = train::BuildPlan(config::LoadText(support::kSmallConfig, "small.toml", {}));
+  const schedule::Plan plan = train::BuildPlan(support::SmallOptions({}));
   ASSERT_EQ(static_cast<int64_t>(run.memory.updates.size()), plan.total_updates().value());
   for (const report::UpdateRecord& record : run.memory.updates) {
     const schedule::Setting planned = plan.At(record.setting.update);
@@ -116,7 +116,7 @@ TEST_F(TrainerTest, WhatGoesWrongOnTheWayEndsTheRunAndIsNotThrown) {
 }
 
 TEST_F(TrainerTest, StopIsHonouredBetweenMicroBatchesAndLeavesWholeUpdates) {
-  train::Parts parts = train::Build(config::LoadText(support::kSmallConfig, "small.toml", {}));
+  train::Parts parts = train::Build(support::SmallOptions({}));
   std::atomic<int> stop = 0;
   struct StopAfterFive : Memory {
     explicit StopAfterFive(std::atomic<int>& flag) : stop(flag) {}
