@@ -60,7 +60,9 @@ std::optional<Trial> Try(Parts& parts, Examples size) {
 
 }  // namespace
 
-int64_t MemoryForMicroBatch(const Parts& parts) { return device::FreeMemoryBytes(parts.device) / 4 * 3; }
+Examples ChooseMicroBatch(Parts& parts) {
+  return ChooseMicroBatch(parts, device::FreeMemoryBytes(parts.device) / 4 * 3);
+}
 
 int64_t MemoryForData(const Parts& parts) {
   return parts.device.is_cpu() ? 0 : device::FreeMemoryBytes(parts.device) / 4;

@@ -14,9 +14,11 @@ namespace crescendo::train {
 // program.
 schedule::Examples ChooseMicroBatch(Parts& parts, int64_t memory);
 
-// Of the memory that is free before training, three quarters for a micro-batch and a quarter for the data set (on a
-// GPU; loader.h says what happens to one that needs more).
-int64_t MemoryForMicroBatch(const Parts& parts);
+// With three quarters of the memory that is free.
+schedule::Examples ChooseMicroBatch(Parts& parts);
+
+// How many bytes of a GPU the data set may take: a quarter of what is free, which is what ChooseMicroBatch leaves.
+// (data/loader.h says what happens where it needs more.) 0 for a CPU.
 int64_t MemoryForData(const Parts& parts);
 
 }  // namespace crescendo::train

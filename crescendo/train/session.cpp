@@ -150,7 +150,7 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
                             const std::atomic<int>& stop) {
   folder.WriteConfigAndPlan(parts.options, parts.plan);
-  const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts, MemoryForMicroBatch(parts)));
+  const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts));
 
   Archive archive(folder);
   std::vector<Observer*> observers{&archive};
