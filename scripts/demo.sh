@@ -29,9 +29,9 @@ done
 stage "compare"
 "$crescendo" report "${runs[@]}"
 
-stage "study: is that the same? Three seeds of each, and a verdict"
-"$crescendo" compare recipes/studies/letter.toml --seeds 3
-"$crescendo" report recipes/studies/letter.toml --seeds 3 --out runs/demo/letter.html
+stage "study: is that the same? Two seeds of each, and a verdict"
+"$crescendo" compare recipes/studies/letter.toml --seeds 2
+"$crescendo" report recipes/studies/letter.toml --seeds 2 --out runs/demo/letter.html
 cat <<END
 
 The figures of the study: runs/demo/letter.html. The plans as a picture: runs/demo/plans.svg. What each run did: runs/demo/*/run.jsonl (and events/ for TensorBoard).
