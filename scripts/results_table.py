@@ -70,13 +70,13 @@ def mean_and_deviation(values, digits=2):
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
-def difference(runs, reference):
-    """Of the accuracies, in points, between runs of the same seed: the mean, and half its 95 % interval."""
-    pairs = [100 * (runs[seed]["test_accuracy"] - reference[seed]["test_accuracy"]) for seed in runs if seed in reference]
-    if len(pairs) < 2:
-        return "–"
+def difference(runs, reference, key, factor, digits):
+    """Of a number, times `factor`, between runs of the same seed: the mean, and half its 95 % interval."""
+    pairs = [factor * (runs[seed][key] - reference[seed][key]) for seed in runs if seed in reference]
+    if runs is reference or len(pairs) < 2:
+        return ""
     half = T95[len(pairs) - 1] * statistics.stdev(pairs) / math.sqrt(len(pairs))
-    return f"{statistics.mean(pairs):+.2f} ± {half:.2f}"
+    return f"{statistics.mean(pairs):+.{digits}f} ± {half:.{digits}f}"
 
 
 def one(values):
@@ -88,8 +88,8 @@ def markdown(table):
     runs = [json.loads(line) for line in (ROOT / "results" / f"{table}.jsonl").read_text().splitlines()]
     by_schedule = {name: {run["seed"]: run for run in runs if run["schedule"] == name} for name in SCHEDULES}
     lines = [
-        "| schedule | updates | test accuracy, % | from decay, points | test loss | seconds | seeds |",
-        "|---|---:|---:|---:|---:|---:|---|",
+        "| schedule | updates | test accuracy, % | from decay, points | test loss | from decay | seconds | seeds |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for name, of_schedule in by_schedule.items():
         if not of_schedule:
@@ -97,11 +97,13 @@ def markdown(table):
         of = list(of_schedule.values())
         if len({run["config_digest"] for run in of}) > 1:
             raise SystemExit(f"{table}: runs of {name} have different configs; run them again")
-        apart = "" if name == "decay" else difference(of_schedule, by_schedule["decay"])
+        decay = by_schedule["decay"]
         lines.append(
             f"| {name} | {one(format(run['updates'], ',') for run in of)} "
-            f"| {mean_and_deviation([100 * run['test_accuracy'] for run in of])} | {apart} "
+            f"| {mean_and_deviation([100 * run['test_accuracy'] for run in of])} "
+            f"| {difference(of_schedule, decay, 'test_accuracy', 100, 2)} "
             f"| {mean_and_deviation([run['test_loss'] for run in of], 4)} "
+            f"| {difference(of_schedule, decay, 'test_loss', 1, 4)} "
             f"| {statistics.median(run['train_seconds'] for run in of):.0f} | {one(of_schedule)} |"
         )
     threads = one(run["threads"] for run in runs)
