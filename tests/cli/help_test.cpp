@@ -14,7 +14,8 @@ class Program : public ProgramTest {};
 
 TEST_F(Program, HelpOfEveryCommandHasExamplesThatBeginWithIt) {
   const std::string overview = Crescendo({"--help"}).output;
-  for (const std::string command : {"plan", "train", "resume", "eval", "report", "digest", "config", "fetch"}) {
+  for (const std::string command :
+       {"plan", "train", "resume", "eval", "compare", "report", "digest", "config", "fetch"}) {
     EXPECT_THAT(overview, HasSubstr("\n  " + command));
     const ProcessResult help = Crescendo({command, "--help"});
     EXPECT_EQ(help.exit_code, 0);
@@ -44,7 +45,8 @@ TEST_F(Program, KnowsTheNearestCommand) {
   EXPECT_EQ(result.errors, "crescendo: there is no command 'trian'; did you mean train?\n");
   result = Crescendo({"frobnicate"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.errors, HasSubstr("there is no command 'frobnicate'; there are plan, train, resume, eval, compare"));
+  EXPECT_THAT(result.errors,
+              HasSubstr("there is no command 'frobnicate'; there are plan, train, resume, eval, compare"));
 }
 
 TEST_F(Program, MissingAndUnknownArgumentsAreNamedWithTheirCommand) {
@@ -54,12 +56,9 @@ TEST_F(Program, MissingAndUnknownArgumentsAreNamedWithTheirCommand) {
   };
   for (const Case& wrong : std::vector<Case>{
            {{"train"}, "crescendo train: CONFIG is required"},
-           {{"plan"}, "crescendo plan: CONFIG is required"},
-           {{"eval"}, "crescendo eval: RUN is required"},
            {{"fetch"}, "crescendo fetch: NAME is required"},
            {{"train", "small.toml", "--ouput", "x"}, "crescendo train: "},
            {{"train", "small.toml", "--force"}, "crescendo train: --force requires --out"},
-           {{"train", "small.toml", "--out"}, "crescendo train: --out"},
        }) {
     const ProcessResult result = Crescendo(wrong.arguments);
     EXPECT_EQ(result.exit_code, 2) << wrong.message;

@@ -14,11 +14,11 @@ class RealImages : public ProgramTest {
     return std::filesystem::absolute(folder != nullptr ? folder : "data");
   }
 
-  // Test accuracy after a batch that grows from 20 to 100 on the first 1,000 examples.
+  // Test accuracy after a batch that grows from 20 to 100 on the first 600 examples.
   double AccuracyOn(const std::string& data, const std::string& model) const {
     folder_.Write("images.toml",
                   "[data]\nfolder = '" + DataFolder().string() + "'\n" + data +
-                      "train_examples = 1000\ntest_examples = 500\n" + model +
+                      "train_examples = 600\ntest_examples = 400\n" + model +
                       "ghost_batch = 20\n"
                       "[optimizer]\nweight_decay = 5e-4\n"
                       "[reference]\nglobal_batch = 20\nlearning_rate = 0.05\nboundaries = ['2ep']\nfactor = 0.2\n"
@@ -30,7 +30,7 @@ class RealImages : public ProgramTest {
   }
 };
 
-// Chance is 0.1; of 500 test images 0.2 is eight deviations above it.
+// Chance is 0.1; of 400 test images 0.2 is more than six deviations above it.
 TEST_F(RealImages, WideResNetLearnsCifar10) {
   if (!std::filesystem::exists(DataFolder() / "cifar-10-batches-bin")) {
     GTEST_SKIP() << "needs real data: crescendo fetch cifar10";

@@ -39,6 +39,11 @@ Channel MakeTerminal(int columns) {
   return channel;
 }
 
+void Limit(int resource, int64_t bytes) {
+  const rlimit limit{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+  ::setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
+}
+
 [[noreturn]] void Become(const std::vector<std::string>& arguments, const ProcessOptions& options, int output,
                          int errors) {
   if (!options.folder.empty() && ::chdir(options.folder.c_str()) != 0) ::_exit(126);
@@ -47,11 +52,8 @@ Channel MakeTerminal(int columns) {
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
-  if (options.largest_file >= 0) {
-    const auto bytes = static_cast<rlim_t>(options.largest_file);
-    const rlimit limit{bytes, bytes};
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-  }
+  if (options.largest_file >= 0) Limit(RLIMIT_FSIZE, options.largest_file);
+  if (options.most_memory >= 0) Limit(RLIMIT_AS, options.most_memory);
   ::alarm(kLongestSeconds);
   std::vector<char*> words;
   for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));

@@ -30,6 +30,7 @@ struct ProcessOptions {
   std::function<bool(const std::string& errors)> kill_when = {};
   std::string output_file = {};  // where stdout goes; "": into the result
   int terminal_columns = 0;      // above 0: stderr is a terminal so wide
+  int64_t most_memory = -1;      // bytes of address space; below 0: no limit
   int64_t largest_file = -1;     // bytes that a file it writes may have; below 0: no limit
 };
 
