@@ -21,7 +21,7 @@ float* Floats(const at::Tensor& tensor) { return tensor.mutable_data_ptr<float>(
 }  // namespace
 
 HandWrittenMlp::HandWrittenMlp(int64_t batch, const std::vector<int64_t>& widths) {
-  const auto weights = [](at::Tensor initial) {
+  const auto weights = [](const at::Tensor& initial) {
     return Weights{initial, at::zeros_like(initial), at::zeros_like(initial)};
   };
   for (size_t i = 0; i + 1 < widths.size(); ++i) {

@@ -21,9 +21,9 @@ stage "clang-tidy: ${*:-every source} (warnings are errors)"
 torch=$(scripts/fetch_libtorch.sh)
 cmake --preset release "-DTORCH_ROOT=$torch" > /dev/null
 ninja -C build/release crescendo_commit > /dev/null  # a header that the build makes
-tidy() {  # tidy GREP_FLAGS ARGUMENT...: over the sources whose names `grep GREP_FLAGS _test` passes
+tidy() {  # tidy GREP_FLAGS ARGUMENT...: over the sources whose names `grep GREP_FLAGS _test or _benchmark` passes
   local sources
-  mapfile -t sources < <(git ls-files -- "${folders[@]}" | grep '\.cpp$' | grep "$1" '_test\.cpp$' | sed "s|.*|^$PWD/&$|")
+  mapfile -t sources < <(git ls-files -- "${folders[@]}" | grep '\.cpp$' | grep -E "$1" '_(test|benchmark)\.cpp$' | sed "s|.*|^$PWD/&$|")
   [[ ${#sources[@]} -gt 0 ]] || return 0
   run-clang-tidy-14 -quiet -p build/release -j "${JOBS:-$(nproc)}" "${@:2}" "${sources[@]}" \
     2> >(sed '/warnings\? generated/d' >&2) | sed '/^clang-tidy-14 /d'
@@ -31,5 +31,5 @@ tidy() {  # tidy GREP_FLAGS ARGUMENT...: over the sources whose names `grep GREP
 folders=("$@")
 [[ $# -gt 0 ]] || folders=(crescendo tests benchmarks)
 tidy -v
-tidy -e '-checks=-clang-analyzer-*'  # the macros of GoogleTest take it four times as long as all other checks
+tidy -e '-checks=-clang-analyzer-*'  # it takes four times as long over GoogleTest's macros as all other checks, and Google Benchmark's loop for a dead store
 stage "all checks passed"

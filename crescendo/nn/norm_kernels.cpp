@@ -7,31 +7,31 @@ namespace crescendo::nn {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kLanes = 16;
+constexpr int64_t kLanes = 16;
 #elif defined(__AVX2__)
-constexpr int kLanes = 8;
+constexpr int64_t kLanes = 8;
 #else
-constexpr int kLanes = 4;
+constexpr int64_t kLanes = 4;
 #endif
 
 // W floats, and their bits, in a register.
-template <int W>
+template <int64_t W>
 struct Register {
   typedef float Floats __attribute__((vector_size(sizeof(float) * W)));        // NOLINT(modernize-use-using)
   typedef uint32_t Bits __attribute__((vector_size(sizeof(uint32_t) * W)));    // NOLINT(modernize-use-using)
   typedef uint16_t Halves __attribute__((vector_size(sizeof(uint16_t) * W)));  // NOLINT(modernize-use-using)
 };
-template <int W>
+template <int64_t W>
 using Floats = typename Register<W>::Floats;
 
-template <int W>
+template <int64_t W>
 Floats<W> Load(const float* from) {
   Floats<W> values;
   __builtin_memcpy(&values, from, sizeof(values));
   return values;
 }
 
-template <int W>
+template <int64_t W>
 Floats<W> Load(const uint16_t* from) {
   typename Register<W>::Halves halves;
   __builtin_memcpy(&halves, from, sizeof(halves));
@@ -39,17 +39,18 @@ Floats<W> Load(const uint16_t* from) {
   return __builtin_bit_cast(Floats<W>, bits);
 }
 
-template <int W>
+template <int64_t W>
 void Store(const Floats<W>& values, float* to) {
   __builtin_memcpy(to, &values, sizeof(values));
 }
 
 // To the nearest bfloat16, ties to even.
-template <int W>
+template <int64_t W>
 void Store(const Floats<W>& values, uint16_t* to) {
   const auto bits = __builtin_bit_cast(typename Register<W>::Bits, values);
   auto rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-  rounded = values == values ? rounded : (bits >> 16) | 0x40U;  // NaN, which rounding could turn into infinity
+  // Not equal to itself is NaN, which rounding could turn into infinity.
+  rounded = values == values ? rounded : (bits >> 16) | 0x40U;  // NOLINT(misc-redundant-expression)
   const auto halves = __builtin_convertvector(rounded, typename Register<W>::Halves);
   __builtin_memcpy(to, &halves, sizeof(halves));
 }
@@ -77,21 +78,21 @@ void ForEachPart(int64_t rows, int64_t channels, const Part& part) {
 template <class T>
 void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
-    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+    ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> centre[U], sum[U], square[U];
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         centre[u] = Load<W>(centres + begin + u * W);
         sum[u] = Load<W>(sums + begin + u * W);
         square[u] = Load<W>(squares + begin + u * W);
       }
       for (int64_t row = first; row < last; ++row) {
-        for (int u = 0; u < U; ++u) {
+        for (int64_t u = 0; u < U; ++u) {
           const Floats<W> centred = Load<W>(inputs + row * channels + begin + u * W) - centre[u];
           sum[u] += centred;
           square[u] += centred * centred;
         }
       }
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         Store<W>(sum[u], sums + begin + u * W);
         Store<W>(square[u], squares + begin + u * W);
       }
@@ -103,15 +104,15 @@ template <class T>
 void Forward(const T* inputs, int64_t rows, int64_t channels, const float* means, const float* factors,
              const float* shifts, T* outputs) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
-    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+    ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> mean[U], factor[U], shift[U];
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         mean[u] = Load<W>(means + begin + u * W);
         factor[u] = Load<W>(factors + begin + u * W);
         shift[u] = Load<W>(shifts + begin + u * W);
       }
       for (int64_t row = first; row < last; ++row) {
-        for (int u = 0; u < U; ++u) {
+        for (int64_t u = 0; u < U; ++u) {
           const int64_t place = row * channels + begin + u * W;
           const Floats<W> z = (Load<W>(inputs + place) - mean[u]) * factor[u] + shift[u];
           Store<W>(z < 0 ? Floats<W>{} : z, outputs + place);
@@ -125,9 +126,9 @@ template <class T>
 void BackwardSums(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
                   const float* factors, const float* shifts, float* sums, float* products) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
-    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+    ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> mean[U], factor[U], shift[U], sum[U], product[U];
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         mean[u] = Load<W>(means + begin + u * W);
         factor[u] = Load<W>(factors + begin + u * W);
         shift[u] = Load<W>(shifts + begin + u * W);
@@ -135,7 +136,7 @@ void BackwardSums(const T* inputs, const T* gradients, int64_t rows, int64_t cha
         product[u] = Load<W>(products + begin + u * W);
       }
       for (int64_t row = first; row < last; ++row) {
-        for (int u = 0; u < U; ++u) {
+        for (int64_t u = 0; u < U; ++u) {
           const int64_t place = row * channels + begin + u * W;
           const Floats<W> centred = Load<W>(inputs + place) - mean[u];
           const Floats<W> gradient = centred * factor[u] + shift[u] > 0 ? Load<W>(gradients + place) : Floats<W>{};
@@ -143,7 +144,7 @@ void BackwardSums(const T* inputs, const T* gradients, int64_t rows, int64_t cha
           product[u] += gradient * centred;
         }
       }
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         Store<W>(sum[u], sums + begin + u * W);
         Store<W>(product[u], products + begin + u * W);
       }
@@ -156,9 +157,9 @@ void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channel
               const float* factors, const float* shifts, const float* offsets, const float* slopes,
               T* inputs_gradient) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
-    ForEachTile(channels, [=]<int W, int U>(int64_t begin) {
+    ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> mean[U], factor[U], shift[U], offset[U], slope[U];
-      for (int u = 0; u < U; ++u) {
+      for (int64_t u = 0; u < U; ++u) {
         mean[u] = Load<W>(means + begin + u * W);
         factor[u] = Load<W>(factors + begin + u * W);
         shift[u] = Load<W>(shifts + begin + u * W);
@@ -166,7 +167,7 @@ void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channel
         slope[u] = Load<W>(slopes + begin + u * W);
       }
       for (int64_t row = first; row < last; ++row) {
-        for (int u = 0; u < U; ++u) {
+        for (int64_t u = 0; u < U; ++u) {
           const int64_t place = row * channels + begin + u * W;
           const Floats<W> centred = Load<W>(inputs + place) - mean[u];
           const Floats<W> gradient = centred * factor[u] + shift[u] > 0 ? Load<W>(gradients + place) : Floats<W>{};
