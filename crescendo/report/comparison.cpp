@@ -36,7 +36,7 @@ std::vector<std::string> Row(const NamedRun& named) {
   if (!run.footer) {
     row[5] = "no end yet";
   } else if (run.footer->end != RunEnd::kFinished) {
-    row[5] = run.footer->end == RunEnd::kFailed ? "failed" : "interrupted";
+    row[5] = NameOf(run.footer->end);
   }
   return row;
 }

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "crescendo/base/error.h"
+#include "crescendo/report/markup.h"
 #include "crescendo/report/text_table.h"
 
 namespace crescendo::report {
@@ -44,26 +45,6 @@ struct Point {
 
 double Epochs(const Plan& plan, Examples position) {
   return static_cast<double>(position.value()) / static_cast<double>(plan.train_examples().value());
-}
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 // A quantity of the plan along the run, as corners of a line. Short updates are left out: they would be a needle at the

@@ -159,18 +159,7 @@ void Progress::Evaluation(const EvaluationRecord& record) {
 void Progress::Footer(const RunFooter& footer) {
   if (line_open_) Write("\n");
   line_open_ = false;
-  std::string line;
-  switch (footer.end) {
-    case RunEnd::kFinished:
-      line = "finished";
-      break;
-    case RunEnd::kInterrupted:
-      line = "interrupted";
-      break;
-    case RunEnd::kFailed:
-      line = "failed";
-      break;
-  }
+  std::string line(NameOf(footer.end));
   line += fmt::format(" after {} updates, {} examples, {}", WithThousands(footer.updates.value()),
                       WithThousands(footer.examples.value()), DurationText(footer.total_seconds));
   if (footer.final_evaluation.updates > schedule::Updates{0}) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "crescendo/base/enum_names.h"
 #include "crescendo/schedule/plan.h"
 
 namespace crescendo::report {
@@ -82,3 +83,14 @@ struct RunFooter {
 };
 
 }  // namespace crescendo::report
+
+namespace crescendo {
+
+template <>
+inline constexpr auto kEnumCases<report::RunEnd> = std::to_array<EnumCase<report::RunEnd>>({
+    {report::RunEnd::kFinished, "finished", "to the end of the plan"},
+    {report::RunEnd::kInterrupted, "interrupted", "by a signal"},
+    {report::RunEnd::kFailed, "failed", "by a loss that is not a number, or by the machine"},
+});
+
+}  // namespace crescendo

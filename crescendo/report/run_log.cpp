@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <string_view>
 
 #include "crescendo/base/enum_names.h"
 #include "crescendo/base/error.h"
@@ -21,9 +20,6 @@ using schedule::Updates;
 
 constexpr int kFormatVersion = 1;
 constexpr auto kFlushInterval = std::chrono::seconds(5);
-
-constexpr std::pair<RunEnd, std::string_view> kRunEnds[] = {
-    {RunEnd::kFinished, "finished"}, {RunEnd::kInterrupted, "interrupted"}, {RunEnd::kFailed, "failed"}};
 
 // JSON has no number for these: null, and what it was in "<key>_text".
 void PutNumber(Json& json, const std::string& key, double value) {
@@ -44,22 +40,22 @@ double GetNumber(const Json& json, const std::string& key) {
 
 Json ToJson(const RunHeader& header) {
   Json json = {{"type", "header"},
-          {"format_version", kFormatVersion},
-          {"started", header.started},
-          {"crescendo_version", header.crescendo_version},
-          {"commit", header.commit},
-          {"torch_version", header.torch_version},
-          {"compiler", header.compiler},
-          {"machine", header.machine},
-          {"device", header.device},
-          {"threads", header.threads},
-          {"micro_batch", header.micro_batch},
-          {"parameters", header.parameters},
-          {"train_examples", header.train_examples},
-          {"test_examples", header.test_examples},
-          {"total_examples", header.total_examples},
-          {"total_updates", header.total_updates},
-          {"config_toml", header.config_toml}};
+               {"format_version", kFormatVersion},
+               {"started", header.started},
+               {"crescendo_version", header.crescendo_version},
+               {"commit", header.commit},
+               {"torch_version", header.torch_version},
+               {"compiler", header.compiler},
+               {"machine", header.machine},
+               {"device", header.device},
+               {"threads", header.threads},
+               {"micro_batch", header.micro_batch},
+               {"parameters", header.parameters},
+               {"train_examples", header.train_examples},
+               {"test_examples", header.test_examples},
+               {"total_examples", header.total_examples},
+               {"total_updates", header.total_updates},
+               {"config_toml", header.config_toml}};
   if (!header.branched_from.empty()) {
     json["branched_from"] = header.branched_from;
     json["begin_examples"] = header.begin_examples.value();
@@ -190,12 +186,8 @@ EvaluationRecord EvaluationFrom(const Json& json) {
 }
 
 Json ToJson(const RunFooter& footer) {
-  std::string_view end;
-  for (const auto& [value, name] : kRunEnds) {
-    if (value == footer.end) end = name;
-  }
   Json json = {{"type", "footer"},
-               {"end", end},
+               {"end", NameOf(footer.end)},
                {"reason", footer.reason},
                {"updates", footer.updates.value()},
                {"examples", footer.examples.value()},
@@ -216,13 +208,9 @@ Json ToJson(const RunFooter& footer) {
 RunFooter FooterFrom(const Json& json) {
   RunFooter footer;
   const std::string end = json.at("end").get<std::string>();
-  bool known = false;
-  for (const auto& [value, name] : kRunEnds) {
-    if (name != end) continue;
-    footer.end = value;
-    known = true;
-  }
+  const std::optional<RunEnd> known = ParseEnum<RunEnd>(end);
   if (!known) throw UserError(fmt::format("'{}' is not an end of a run", end));
+  footer.end = *known;
   json.at("reason").get_to(footer.reason);
   footer.updates = Updates{json.at("updates").get<int64_t>()};
   footer.examples = Examples{json.at("examples").get<int64_t>()};
@@ -267,8 +255,7 @@ void ReadLine(const std::string& line, bool first, const std::function<void(cons
 }  // namespace
 
 RunLog::RunLog(std::filesystem::path path, Open open)
-    : path_(std::move(path)),
-      file_(std::fopen(path_.c_str(), open == Open::kAppend ? "ae" : "we"), &std::fclose) {
+    : path_(std::move(path)), file_(std::fopen(path_.c_str(), open == Open::kAppend ? "ae" : "we"), &std::fclose) {
   if (!file_) Fail();
 }
 

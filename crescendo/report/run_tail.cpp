@@ -22,10 +22,7 @@ std::string LastBytes(const std::filesystem::path& path) {
 }
 
 void ReadFooter(const Json& line, RunTail& tail) {
-  const std::string end = line.value("end", "");
-  if (end == "finished") tail.end = RunEnd::kFinished;
-  if (end == "interrupted") tail.end = RunEnd::kInterrupted;
-  if (end == "failed") tail.end = RunEnd::kFailed;
+  tail.end = ParseEnum<RunEnd>(line.value("end", ""));
   tail.reason = line.value("reason", "");
   tail.seconds = line.value("total_seconds", 0.0);
   const auto evaluation = line.find("final_evaluation");

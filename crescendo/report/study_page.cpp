@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "crescendo/report/markup.h"
 #include "crescendo/report/study_cells.h"
 #include "crescendo/report/study_text.h"
 
@@ -15,26 +16,6 @@ extern const std::string_view kPageCss;
 extern const std::string_view kPageJs;
 
 namespace {
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 // JSON stands inside <script>, where "</script" would end it and "<!--" would do worse; in JSON a "<" may be escaped.
 std::string ForScript(std::string_view json) {

@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "crescendo/base/error.h"
-#include "crescendo/config/difference.h"
+#include "crescendo/config/digest.h"
 #include "crescendo/data/example_order.h"
 #include "crescendo/nn/safetensors.h"
 #include "crescendo/report/plan_report.h"
@@ -94,9 +94,7 @@ std::string DigestOf(const std::vector<nn::NamedTensor>& tensors) {
 
 std::string DigestOfSettings(const config::Options& options) {
   std::string text;
-  for (const auto& [key, value] : config::SettingsOf(options)) {
-    if (config::EffectOf(key) == config::Effect::kRun) text += fmt::format("{} = {}\n", key, value);
-  }
+  for (const auto& [key, value] : config::LearnedSettings(options)) text += fmt::format("{} = {}\n", key, value);
   return Sha256Of(text);
 }
 

@@ -19,18 +19,6 @@ namespace {
 constexpr const char* kConfigKey = "crescendo.config";
 constexpr const char* kEndKey = "crescendo.end";
 
-const char* NameOfEnd(report::RunEnd end) {
-  switch (end) {
-    case report::RunEnd::kFinished:
-      return "finished";
-    case report::RunEnd::kInterrupted:
-      return "interrupted";
-    case report::RunEnd::kFailed:
-      return "failed";
-  }
-  return "";
-}
-
 // Parameters, then running statistics.
 std::vector<nn::NamedTensor> TensorsOf(const nn::Model& model) {
   std::vector<nn::NamedTensor> tensors = model.parameters();
@@ -42,7 +30,8 @@ std::vector<nn::NamedTensor> TensorsOf(const nn::Model& model) {
 
 void SaveWeights(const std::filesystem::path& path, const nn::Model& model, const config::Options& options,
                  report::RunEnd end) {
-  nn::WriteSafetensors(path, TensorsOf(model), {{kConfigKey, config::ToToml(options)}, {kEndKey, NameOfEnd(end)}});
+  nn::WriteSafetensors(path, TensorsOf(model),
+                       {{kConfigKey, config::ToToml(options)}, {kEndKey, std::string(NameOf(end))}});
 }
 
 config::Options ReadOptions(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

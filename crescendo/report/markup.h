@@ -1,0 +1,12 @@
+// Text inside XML: HTML and SVG.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace crescendo::report {
+
+// With & < > written as entities: for what stands between tags.
+std::string Escaped(std::string_view text);
+
+}  // namespace crescendo::report
