@@ -29,7 +29,7 @@ std::map<std::string, std::string> LearnedSettings(const Options& options) {
   return settings;
 }
 
-std::string Digest(const Options& options) {
+std::string LearnedText(const Options& options) {
   Options by_content = options;
   VisitFields(by_content, [](const std::string&, auto& value, const Description& description) {
     if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>) {
@@ -38,7 +38,9 @@ std::string Digest(const Options& options) {
   });
   std::string text;
   for (const auto& [key, value] : LearnedSettings(by_content)) text += fmt::format("{} = {}\n", key, value);
-  return Hexadecimal(Fnv1a(text));
+  return text;
 }
+
+std::string Digest(const Options& options) { return Hexadecimal(Fnv1a(LearnedText(options))); }
 
 }  // namespace crescendo::config

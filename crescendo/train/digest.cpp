@@ -92,11 +92,7 @@ std::string DigestOf(const std::vector<nn::NamedTensor>& tensors) {
   return sha.Hex();
 }
 
-std::string DigestOfSettings(const config::Options& options) {
-  std::string text;
-  for (const auto& [key, value] : config::LearnedSettings(options)) text += fmt::format("{} = {}\n", key, value);
-  return Sha256Of(text);
-}
+std::string DigestOfSettings(const config::Options& options) { return Sha256Of(config::LearnedText(options)); }
 
 std::string DigestOfOrder(const schedule::Plan& plan, uint64_t seed) {
   const data::ExampleOrder order(seed, plan.train_examples().value());

@@ -125,8 +125,7 @@ TEST_F(CheckpointFiles, PythonOpensThem) {
   const char* given = std::getenv("CRESCENDO_PYTHON");
   const std::string python = given == nullptr ? "python3" : given;
   if (std::system((python + " -c 'import numpy, safetensors.numpy' 2> /dev/null").c_str()) != 0) {
-    GTEST_SKIP() << python
-                 << " has no safetensors: pip install safetensors numpy, or set CRESCENDO_PYTHON to one that has";
+    GTEST_SKIP() << "needs safetensors for Python: scripts/python_readers.sh";
   }
   Train({"checkpoint.every=none", "schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
   const std::string script = folder_.Write("check.py", R"(import hashlib, json, sys
