@@ -22,7 +22,7 @@ struct Difference {
 // What another value of an option changes.
 enum class Effect {
   kNothing,   // not a bit of what is learned: where the data are, what is logged, how far the loader works ahead
-  kRounding,  // the order of sums, so the last bits: device, threads, micro-batch
+  kRounding,  // the order of sums, so the last bits: device, threads, micro-batch (but for run.reproducible)
   kRun,       // what is learned; all options that are not known to be of another kind
 };
 Effect EffectOf(std::string_view key);

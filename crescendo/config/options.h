@@ -398,6 +398,7 @@ struct RunOptions {
   Precision precision = Precision::kFp32;
   std::optional<int64_t> micro_batch;
   std::optional<int64_t> threads;
+  bool reproducible = false;
   bool cache_memory = true;
   int64_t log_every = 1;
   Position evaluate_every = {1, Position::Unit::kEpochs};
@@ -423,6 +424,9 @@ struct RunOptions {
            .minimum = 1,
            .maximum = 4096,
            .unset = "auto"});
+    visit("reproducible", self.reproducible,
+          {.sentence = "equal bits for any micro_batch: each ghost batch is computed alone and sums are taken in a fixed "
+                       "order, at some cost; threads = auto is then 1, since the bits depend on the number"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
     visit("log_every", self.log_every,

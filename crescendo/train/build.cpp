@@ -20,7 +20,11 @@ schedule::Plan BuildPlan(const config::Options& options) {
 
 Parts Build(const config::Options& options) {
   const at::Device device = device::ChooseDevice(options.run.device);
-  device::SetThreads(options.run.threads);
+  if (options.run.reproducible && device.is_cuda()) {
+    throw UserError("run.reproducible = true is promised on the CPU only; give run.device = cpu, or leave it out");
+  }
+  // The bits depend on the number of threads, and with run.reproducible they must not depend on the machine's cores.
+  device::SetThreads(options.run.reproducible ? options.run.threads.value_or(1) : options.run.threads);
   device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   const auto seed = static_cast<uint64_t>(options.run.seed);

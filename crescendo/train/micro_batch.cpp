@@ -70,6 +70,7 @@ int64_t MemoryForData(const Parts& parts) {
 
 Examples ChooseMicroBatch(Parts& parts, int64_t memory) {
   if (parts.options.run.micro_batch) return Examples{*parts.options.run.micro_batch};
+  if (parts.options.run.reproducible) return Examples{parts.options.model.ghost_batch};  // computed alone in any case
 
   std::vector<at::Tensor> statistics;
   for (const nn::NamedTensor& buffer : parts.model->buffers()) statistics.push_back(buffer.value.clone());

@@ -42,7 +42,8 @@ std::string RequireSameOptions(const RunFolder& folder, const config::Options& b
   std::string refused;
   std::string allowed;
   for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
-    if (config::EffectOf(difference.key) == config::Effect::kNothing) {
+    const bool layout = difference.key == "run.micro_batch" && before.run.reproducible && now.run.reproducible;
+    if (layout || config::EffectOf(difference.key) == config::Effect::kNothing) {
       allowed += fmt::format("{}{}={}", allowed.empty() ? "" : " ", difference.key, difference.after);
     } else {
       refused += fmt::format("\n  {}", config::ToText(difference));

@@ -133,7 +133,8 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
   // cannot be saved, the others still are.
   if (finished) save_weights();
   try {
-    if (!finished || parts.options.checkpoint.at_end) checkpointer.Save(trainer.position());
+    const bool wanted = !finished || parts.options.checkpoint.at_end;
+    if (wanted && trainer.at_boundary()) checkpointer.Save(trainer.position());
   } catch (const std::exception& error) {
     for (Observer* observer : observers) observer->OnWarning(error.what());
     if (end == report::RunEnd::kInterrupted) trainer.Fail(error);

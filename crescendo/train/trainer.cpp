@@ -55,6 +55,7 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       seconds_at_record_(start.train_seconds),
       examples_at_record_(start.examples) {
   for (const nn::NamedTensor& buffer : parts_.model->buffers()) statistics_.push_back(buffer.value);
+  if (parts_.options.run.reproducible) reproducible_.emplace(*parts_.model, parts_.options.model.norm_momentum);
 }
 
 report::RunEnd Trainer::Train() {
@@ -78,53 +79,92 @@ void Trainer::Walk() {
     Record(setting);
     if (evaluation_due) EvaluateNow();
     for (Observer* observer : observers_) observer->OnBoundary(position());
+    at_boundary_ = true;
   }
 }
 
 // One update, in the order things happen.
 bool Trainer::Step(const Setting& setting) {
   RememberStatistics();
-
-  at::Tensor loss_sum = at::zeros({}, at::TensorOptions(parts_.device));
-  for (const MicroBatch& part : MicroBatchesOf(parts_, setting, micro_batch_)) {
-    if (stop_ != 0) {
-      end_ = report::RunEnd::kInterrupted;
-      reason_ = fmt::format("stopped by signal {}", stop_.load());
+  try {
+    if (!ComputeGradients(setting)) {
       TakeBack();
       return false;
     }
-    loss_sum += BackwardOf(part, setting.global_batch);
-  }
-
-  const double loss = loss_sum.item<double>() / static_cast<double>(setting.global_batch.value());
-  if (!std::isfinite(loss)) {
-    end_ = report::RunEnd::kFailed;
-    reason_ = LossIsNotFinite(loss, setting);
+  } catch (...) {  // no memory, an example that cannot be made
     TakeBack();
-    return false;
+    throw;
   }
-  position_.loss = loss;
-
+  at_boundary_ = false;
   ApplyMomentumCorner(setting);
   parts_.optimizer->Step({setting.learning_rate, setting.momentum});
   parts_.optimizer->ZeroGradients();
   return true;
 }
 
+bool Trainer::ComputeGradients(const Setting& setting) {
+  if (reproducible_) {
+    ghost_ = 0;
+    const Examples ghost_batch{parts_.options.model.ghost_batch};
+    reproducible_->Begin(static_cast<int64_t>(schedule::SplitIntoGhosts(setting.global_batch, ghost_batch).size()));
+  }
+  at::Tensor loss_sum = at::zeros({}, at::TensorOptions(parts_.device));
+  for (const MicroBatch& part : MicroBatchesOf(parts_, setting, micro_batch_)) {
+    if (stop_ != 0) {
+      end_ = report::RunEnd::kInterrupted;
+      reason_ = fmt::format("stopped by signal {}", stop_.load());
+      return false;
+    }
+    if (reproducible_) {
+      BackwardGhostByGhost(part, setting.global_batch);
+    } else {
+      loss_sum += BackwardOf(part, setting.global_batch);
+    }
+  }
+
+  const double total = reproducible_ ? reproducible_->Finish() : loss_sum.item<double>();
+  const double loss = total / static_cast<double>(setting.global_batch.value());
+  if (!std::isfinite(loss)) {
+    end_ = report::RunEnd::kFailed;
+    reason_ = LossIsNotFinite(loss, setting);
+    return false;
+  }
+  position_.loss = loss;
+  return true;
+}
+
 // Adds this micro-batch's part of the mean gradient over the global batch; returns the sum of its losses.
 at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
+  const data::Batch batch = TakeExamples();
+  const at::Tensor loss = LossOf(batch.inputs, batch.labels, part.ghosts);
+  loss.div(static_cast<double>(global_batch.value())).backward();
+  return loss.detach();
+}
+
+// The same for run.reproducible, where the parts are added up in another way.
+void Trainer::BackwardGhostByGhost(const MicroBatch& part, Examples global_batch) {
+  const data::Batch batch = TakeExamples();
+  int64_t begin = 0;
+  for (const int64_t size : part.ghosts) {
+    reproducible_->BeforeForward(ghost_++);
+    const at::Tensor loss = LossOf(batch.inputs.narrow(0, begin, size), batch.labels.narrow(0, begin, size), {size});
+    loss.div(static_cast<double>(global_batch.value())).backward();
+    reproducible_->AfterBackward(loss);
+    begin += size;
+  }
+}
+
+// The sum of the losses.
+at::Tensor Trainer::LossOf(const at::Tensor& inputs, const at::Tensor& labels, const schedule::GhostSizes& ghosts) {
+  const device::Autocast autocast(parts_.device, parts_.options.run.precision);
+  return nn::SummedCrossEntropy(parts_.model->Forward(inputs, ghosts), labels);
+}
+
+data::Batch Trainer::TakeExamples() {
   RequestExamples();
   const data::Batch batch = loader_.Take();
   --requested_;
-  const at::Tensor inputs = batch.inputs.to(parts_.device, /*non_blocking=*/true);
-  const at::Tensor labels = batch.labels.to(parts_.device, /*non_blocking=*/true);
-  at::Tensor loss;
-  {
-    const device::Autocast autocast(parts_.device, parts_.options.run.precision);
-    loss = nn::SummedCrossEntropy(parts_.model->Forward(inputs, part.ghosts), labels);
-  }
-  loss.div(static_cast<double>(global_batch.value())).backward();
-  return loss.detach();
+  return {batch.inputs.to(parts_.device, /*non_blocking=*/true), batch.labels.to(parts_.device, /*non_blocking=*/true)};
 }
 
 // Keeps the loader's threads busy with the micro-batches that the plan says come next.

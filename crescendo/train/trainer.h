@@ -11,6 +11,8 @@
 // batches are cut by position in the global batch. So micro-batches, loader threads and prefetching change neither the
 // order of the examples nor the statistics.
 //
+// With run.reproducible an update has equal bits however it was cut: reproducible_sum.h.
+//
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
 #pragma once
@@ -18,12 +20,14 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crescendo/data/loader.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/observer.h"
+#include "crescendo/train/reproducible_sum.h"
 
 namespace crescendo::train {
 
@@ -50,10 +54,18 @@ class Trainer {
 
   RunPosition position() const;
 
+  // Whether model and optimizer are those of position(), and all records up to it are out: not where something failed
+  // while the weights were changed or while records were written. Such a state must not become a checkpoint.
+  bool at_boundary() const { return at_boundary_; }
+
  private:
   void Walk();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
+  bool ComputeGradients(const schedule::Setting& setting);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
+  void BackwardGhostByGhost(const schedule::MicroBatch& part, schedule::Examples global_batch);
+  at::Tensor LossOf(const at::Tensor& inputs, const at::Tensor& labels, const schedule::GhostSizes& ghosts);
+  data::Batch TakeExamples();
   void RequestExamples();
   void RememberStatistics();
   void TakeBack();
@@ -68,6 +80,9 @@ class Trainer {
   std::vector<Observer*> observers_;
   const std::atomic<int>& stop_;
 
+  std::optional<ReproducibleSum> reproducible_;
+  int64_t ghost_ = 0;  // of the update in progress, the next
+
   data::Loader loader_;
   schedule::Plan::Cursor ahead_;                   // the update whose examples are requested next
   std::vector<schedule::MicroBatch> ahead_parts_;  // its micro-batches
@@ -76,6 +91,7 @@ class Trainer {
 
   // Where the run stands; its seconds are kept up to date by position().
   RunPosition position_;
+  bool at_boundary_ = true;
   report::RunEnd end_ = report::RunEnd::kFinished;
   std::string reason_;
 

@@ -143,6 +143,16 @@ TEST_F(Resume, AfterStopsInMidAccumulation) {
   EXPECT_EQ(support::EventSteps(folder_ / "stopped"), support::EventSteps(folder_ / "whole"));
 }
 
+TEST_F(Resume, OfAReproducibleRunMayUseAnotherMicroBatch) {
+  TrainHere(folder_ / "whole", {"run.reproducible=true", "run.micro_batch=4"});
+  support::CopyAsKilledAfter(folder_ / "whole", folder_ / "resumed", 30);
+  ResumeHere(folder_ / "resumed", {"run.micro_batch=16"});
+  EXPECT_EQ(train::DigestRun(folder_ / "resumed").all, train::DigestRun(folder_ / "whole").all);
+  EXPECT_EQ(support::TimelessLog(folder_ / "resumed"), support::TimelessLog(folder_ / "whole"));
+  support::CopyAsKilledAfter(folder_ / "whole", folder_ / "again", 30);
+  EXPECT_THROW(ResumeHere(folder_ / "again", {"run.reproducible=false"}), UserError);
+}
+
 TEST_F(Resume, WithOtherOptionsIsRefusedKeyByKey) {
   TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
   support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
