@@ -143,6 +143,26 @@ TEST_F(Resume, AfterStopsInMidAccumulation) {
   EXPECT_EQ(support::EventSteps(folder_ / "stopped"), support::EventSteps(folder_ / "whole"));
 }
 
+// A record that could not be written is missing from the log: a checkpoint behind it would leave a gap. The one before
+// is gone on from.
+TEST_F(Resume, AfterALogThatFailedLosesNoRecord) {
+  TrainHere(folder_ / "whole");
+  struct FailsOnce : train::Observer {
+    void OnUpdate(const report::UpdateRecord& record) override {
+      if (record.setting.update == schedule::Updates{29}) throw RunError("no space left");
+    }
+  } fails;
+  const std::atomic<int> stop = 0;
+  const RunFolder run = RunFolder::Create(folder_ / "failed", false);
+  const report::RunFooter footer =
+      train::TrainInto(run, config::LoadText(support::CheckpointedConfig(), "small.toml", {}), {&fails}, stop);
+  EXPECT_EQ(footer.end, report::RunEnd::kFailed);
+  const auto next = train::PrepareResume(run, {}, [](const std::string&) {});
+  EXPECT_EQ(next.value().checkpoint.state.position.updates, schedule::Updates{29});  // and not 30
+  ResumeHere(folder_ / "failed");
+  ExpectSameRun(folder_ / "failed", folder_ / "whole");
+}
+
 TEST_F(Resume, OfAReproducibleRunMayUseAnotherMicroBatch) {
   TrainHere(folder_ / "whole", {"run.reproducible=true", "run.micro_batch=4"});
   support::CopyAsKilledAfter(folder_ / "whole", folder_ / "resumed", 30);
