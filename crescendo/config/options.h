@@ -425,7 +425,8 @@ struct RunOptions {
            .maximum = 4096,
            .unset = "auto"});
     visit("reproducible", self.reproducible,
-          {.sentence = "on the CPU, equal bits for any micro_batch: each ghost batch is computed alone and sums are taken in a fixed "
+          {.sentence = "on the CPU, equal bits for any micro_batch: each ghost batch is computed alone and sums are "
+                       "taken in a fixed "
                        "order, at some cost; threads = auto is then 1, since the bits depend on the number"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
