@@ -45,6 +45,7 @@ for wheel in "$part"/wheels/*.whl; do
   case $kind:${wheel##*/} in
     cpu:torch-*) files=('torch/include/*' torch/lib/{libc10.so,libtorch_cpu.so,libgomp.so.1,libshm.so}) ;;
     cuda:torch-*) files=('torch/include/*' 'torch/lib/*') ;;
+    cuda:nvidia_nccl*) files=('nvidia/nccl/lib/*' 'nvidia/nccl/include/*') ;;
     *) files=('nvidia/*/lib/*') ;;  # at the place where LibTorch looks for them: ../../nvidia/*/lib beside torch/lib
   esac
   unzip -q "$wheel" "${files[@]}" -d "$part"

@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 
 packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nlohmann-json3-dev libboost-dev
-          libcurl4-openssl-dev libssl-dev zlib1g-dev liblzma-dev libarchive-dev
+          libcurl4-openssl-dev libssl-dev zlib1g-dev liblzma-dev libarchive-dev libgloo-dev
           libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
           python3-pip python3-venv unzip xz-utils ca-certificates  # to fetch LibTorch, data, Python's readers of what we write
           ccache mold)                                # a faster second build; used where found

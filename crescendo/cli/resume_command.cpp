@@ -9,6 +9,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/session.h"
@@ -22,50 +23,78 @@ struct Arguments {
   bool start_over = false;
   std::string branch;
   std::string at;
+  LaunchArguments launch;
 };
 
 void Warn(const std::string& sentence) { std::cerr << fmt::format("crescendo: warning: {}\n", sentence); }
 
-int StartOver(const train::RunFolder& old, const std::vector<std::string>& overrides) {
-  train::Parts parts = train::Build(train::OptionsOf(old, overrides));
-  Warn(fmt::format("{} holds no checkpoint to go on from; it begins again", old.path().string()));
-  const train::RunFolder folder = train::RunFolder::Create(old.path(), /*force=*/true);
+// Of several workers, one warns.
+train::Warn WarnFor(const distributed::WorkerPlace& place) {
+  if (place.rank == 0) return Warn;
+  return [](const std::string&) {};
+}
+
+int StartOver(const train::RunFolder& old, const std::vector<std::string>& overrides,
+              const distributed::WorkerPlace& place) {
+  train::Parts parts = train::Build(train::OptionsOf(old, overrides), place);
+  if (place.rank == 0) {
+    Warn(fmt::format("{} holds no checkpoint to go on from; it begins again", old.path().string()));
+    train::RunFolder::Create(old.path(), /*force=*/true);
+  }
   RunScreen screen(parts.plan);
-  return ReportEnd(train::TrainInto(folder, parts, {&screen}, CatchStopSignals()), parts.plan, folder);
+  return ReportEnd(train::TrainInto(old, parts, {&screen}, CatchStopSignals()), parts.plan, old, place);
+}
+
+// Starts this program again as the workers, which are given what this one was given.
+int Launch(const Arguments& arguments) {
+  const bool branches = !arguments.branch.empty();
+  const train::RunFolder folder{branches ? arguments.branch : arguments.folder};
+  std::vector<std::string> command = {"crescendo", "resume", arguments.folder};
+  command.insert(command.end(), arguments.overrides.begin(), arguments.overrides.end());
+  if (arguments.start_over) command.emplace_back("--start-over");
+  if (branches) command.insert(command.end(), {"--branch", arguments.branch});
+  if (!arguments.at.empty()) command.insert(command.end(), {"--at", arguments.at});
+  return LaunchWorkers(arguments.launch, command, folder,
+                       train::OptionsOf(train::RunFolder{arguments.folder}, arguments.overrides));
 }
 
 int Resume(const Arguments& arguments) {
+  const auto place = train::ThisWorker();
   const train::RunFolder folder{arguments.folder};
   if (const auto footer = train::FinishedRun(folder)) {
+    if (place.rank > 0) return 0;
     std::cout << fmt::format(
         "{} has finished: test accuracy {:.2f} %, {} updates; --branch NEWDIR schedule.length=... trains on from its "
         "last checkpoint\n",
         folder.path().string(), 100 * footer->final_evaluation.accuracy, footer->updates.value());
     return 0;
   }
-  const std::optional<train::Continuation> next = train::PrepareResume(folder, arguments.overrides, Warn);
-  if (!next && arguments.start_over) return StartOver(folder, arguments.overrides);
+  const std::optional<train::Continuation> next =
+      train::PrepareResume(folder, arguments.overrides, WarnFor(place), /*writes=*/place.rank == 0);
+  if (!next && arguments.start_over) return StartOver(folder, arguments.overrides, place);
   if (!next) {
     throw UserError(
         fmt::format("{} holds no checkpoint to go on from; --start-over begins the run again", folder.path().string()));
   }
   const schedule::Plan plan = train::BuildPlan(next->options);
   RunScreen screen(plan);
-  return ReportEnd(train::ResumeIn(folder, *next, {&screen}, CatchStopSignals()), plan, folder);
+  return ReportEnd(train::ResumeIn(folder, *next, {&screen}, CatchStopSignals(), place), plan, folder, place);
 }
 
 int Branch(const Arguments& arguments) {
+  const auto place = train::ThisWorker();
   std::optional<config::Position> at;
   if (!arguments.at.empty()) {
     at = config::ParsePosition(arguments.at);
     if (!at) throw UserError(fmt::format("--at {} is not a position, such as 60ep or 40ksp", arguments.at));
   }
   const train::Continuation next =
-      train::PrepareBranch(train::RunFolder{arguments.folder}, arguments.overrides, at, Warn);
+      train::PrepareBranch(train::RunFolder{arguments.folder}, arguments.overrides, at, WarnFor(place));
   const schedule::Plan plan = train::BuildPlan(next.options);
-  const train::RunFolder folder = train::RunFolder::Create(arguments.branch, /*force=*/false);
+  const train::RunFolder folder = place.rank == 0 ? train::RunFolder::Create(arguments.branch, /*force=*/false)
+                                                  : train::RunFolder(arguments.branch);
   RunScreen screen(plan);
-  return ReportEnd(train::BranchInto(folder, next, {&screen}, CatchStopSignals()), plan, folder);
+  return ReportEnd(train::BranchInto(folder, next, {&screen}, CatchStopSignals(), place), plan, folder, place);
 }
 
 }  // namespace
@@ -85,13 +114,20 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
       ->add_flag("--start-over", arguments->start_over,
                  "where there is no checkpoint to go on from, begin the run again")
       ->excludes(branch);
+  arguments->launch.AddTo(*command);
   command->footer(R"(Examples:
   crescendo resume runs/grow
   crescendo resume runs/grow data.folder=/data
+  crescendo resume runs/grow --ranks 2
   crescendo resume runs/grow --branch runs/longer schedule.length=300ep
   crescendo resume runs/grow --branch runs/decay --at 60ep schedule.policy=decay)");
-  command->callback(
-      [arguments, &exit_code] { exit_code = arguments->branch.empty() ? Resume(*arguments) : Branch(*arguments); });
+  command->callback([arguments, &exit_code] {
+    if (arguments->launch.asked()) {
+      exit_code = Launch(*arguments);
+    } else {
+      exit_code = arguments->branch.empty() ? Resume(*arguments) : Branch(*arguments);
+    }
+  });
 }
 
 }  // namespace crescendo::cli

@@ -26,19 +26,28 @@ const std::atomic<int>& CatchStopSignals() {
   return stop_signal;
 }
 
-int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder) {
+int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder,
+              const distributed::WorkerPlace& place) {
+  const bool first = place.rank == 0;
+  const bool by_signal = footer.stop_signal != 0;
   switch (footer.end) {
     case report::RunEnd::kFinished:
+      if (!first) return 0;
       std::cout << fmt::format("test accuracy {:.2f} %, loss {:.6f}, {} updates, {}\n",
                                100 * footer.final_evaluation.accuracy, footer.final_evaluation.loss,
                                footer.updates.value(), folder.path().string());
       return 0;
     case report::RunEnd::kInterrupted:
-      std::cerr << fmt::format("crescendo: {} after {} of {} updates; to go on: crescendo resume {}\n", footer.reason,
-                               footer.updates.value(), plan.total_updates().value(), folder.path().string());
-      return 128 + stop_signal;
+      if (first) {
+        std::cerr << fmt::format("crescendo: {} after {} of {} updates; to go on: crescendo resume {}\n", footer.reason,
+                                 footer.updates.value(), plan.total_updates().value(), folder.path().string());
+      } else if (!by_signal) {
+        std::cerr << fmt::format("crescendo: {}\n", footer.reason);
+      }
+      return by_signal ? 128 + footer.stop_signal : 1;
     case report::RunEnd::kFailed:
-      std::cerr << fmt::format("crescendo: {}; {} holds what there is\n", footer.reason, folder.path().string());
+      std::cerr << fmt::format("crescendo: {}{}\n", footer.reason,
+                               first ? fmt::format("; {} holds what there is", folder.path().string()) : "");
       return 1;
   }
   return 1;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "crescendo/report/progress.h"
+#include "crescendo/train/build.h"
 #include "crescendo/train/observer.h"
 #include "crescendo/train/run_folder.h"
 
@@ -30,7 +31,8 @@ class RunScreen : public train::Observer {
   report::Progress progress_;
 };
 
-// Says how the run ended; returns the exit code.
-int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder);
+// Says how the run ended; returns the exit code. Of several workers the first says it; the others only what went wrong.
+int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder,
+              const distributed::WorkerPlace& place);
 
 }  // namespace crescendo::cli

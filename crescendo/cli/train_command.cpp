@@ -5,6 +5,7 @@
 
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
 #include "crescendo/config/load.h"
 #include "crescendo/train/build.h"
@@ -17,21 +18,39 @@ struct Arguments {
   ConfigArguments config;
   std::string out;
   bool force = false;
+  LaunchArguments launch;
 };
+
+std::string NameOfRun(const Arguments& arguments) {
+  return std::filesystem::path(arguments.config.file).stem().string();
+}
+
+// Starts this program again as the workers, which are given what this one was given.
+int Launch(const Arguments& arguments, const config::Options& options) {
+  (void)train::BuildPlan(options);  // what is wrong with it is said once
+  const train::RunFolder folder = arguments.out.empty() ? train::RunFolder::ReserveNext("runs", NameOfRun(arguments))
+                                                        : train::RunFolder(arguments.out);
+  std::vector<std::string> command = {"crescendo", "train", arguments.config.file};
+  command.insert(command.end(), arguments.config.overrides.begin(), arguments.config.overrides.end());
+  command.insert(command.end(), {"--out", folder.path().string()});
+  if (arguments.force) command.emplace_back("--force");
+  return LaunchWorkers(arguments.launch, command, folder, options);
+}
 
 // No folder is made or replaced before everything that the config names was found.
 int Train(const Arguments& arguments) {
   const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
-  if (!arguments.out.empty() && !arguments.force) train::RunFolder::RequireFree(arguments.out);
+  const auto place = train::ThisWorker();
+  if (place.rank == 0 && !arguments.out.empty() && !arguments.force) train::RunFolder::RequireFree(arguments.out);
+  if (arguments.launch.asked()) return Launch(arguments, options);
   const std::atomic<int>& stop = CatchStopSignals();
-  train::Parts parts = train::Build(options);
-  const train::RunFolder folder =
-      arguments.out.empty()
-          ? train::RunFolder::CreateNext("runs", std::filesystem::path(arguments.config.file).stem().string())
-          : train::RunFolder::Create(arguments.out, arguments.force);
+  train::Parts parts = train::Build(options, place);
+  const train::RunFolder folder = place.rank > 0          ? train::RunFolder(arguments.out)
+                                  : arguments.out.empty() ? train::RunFolder::CreateNext("runs", NameOfRun(arguments))
+                                                          : train::RunFolder::Create(arguments.out, arguments.force);
 
   RunScreen screen(parts.plan);
-  return ReportEnd(train::TrainInto(folder, parts, {&screen}, stop), parts.plan, folder);
+  return ReportEnd(train::TrainInto(folder, parts, {&screen}, stop), parts.plan, folder, place);
 }
 
 }  // namespace
@@ -43,8 +62,10 @@ void AddTrainCommand(CLI::App& app, int& exit_code) {
   CLI::Option* out = command->add_option(
       "--out", arguments->out, "folder for the run; without it, the first free of runs/NAME-001, runs/NAME-002, ...");
   command->add_flag("--force", arguments->force, "replace the run that --out holds")->needs(out);
+  arguments->launch.AddTo(*command);
   command->footer(R"(Examples:
   crescendo train recipes/letter/grow.toml
+  crescendo train recipes/paper/cifar10/grow.toml --ranks 4 --restarts 2
   crescendo train recipes/letter/grow.toml --out runs/grow run.seed=2
   crescendo train recipes/paper/cifar10/grow.toml run.precision=bf16
 Ctrl-C keeps the state and ends the run, for crescendo resume; a second one ends the program at once.)");

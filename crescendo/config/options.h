@@ -400,6 +400,7 @@ struct RunOptions {
   std::optional<int64_t> threads;
   bool reproducible = false;
   bool cache_memory = true;
+  double worker_timeout = 120;
   int64_t log_every = 1;
   Position evaluate_every = {1, Position::Unit::kEpochs};
 
@@ -419,17 +420,26 @@ struct RunOptions {
            .minimum = 1,
            .maximum = 1e9,
            .unset = "auto"});
-    visit("threads", self.threads,
-          {.sentence = "threads that compute on the CPU; auto: one per core this process may use",
-           .minimum = 1,
-           .maximum = 4096,
-           .unset = "auto"});
+    visit(
+        "threads", self.threads,
+        {.sentence = "threads that compute on the CPU, in each worker; auto: one per core this process may use, or its "
+                     "part of them where several workers do",
+         .minimum = 1,
+         .maximum = 4096,
+         .unset = "auto"});
     visit("reproducible", self.reproducible,
-          {.sentence = "on the CPU, equal bits for any micro_batch: each ghost batch is computed alone and sums are "
-                       "taken in a fixed "
-                       "order, at some cost; threads = auto is then 1, since the bits depend on the number"});
+          {.sentence = "on the CPU, equal bits for any number of workers and any micro_batch: each ghost batch is "
+                       "computed alone and sums are taken in a fixed order, at some cost; threads = auto is then 1, "
+                       "since the bits depend on the number"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
+    visit("worker_timeout", self.worker_timeout,
+          {.unit = "seconds",
+           .sentence =
+               "how long the workers of a run wait for one of them before they give it up and end: it hangs, or the "
+               "network to it is cut; one that dies ends them at once",
+           .minimum = 1,
+           .maximum = 1e6});
     visit("log_every", self.log_every,
           {.unit = "updates", .sentence = "how often an update is written to run.jsonl", .minimum = 1, .maximum = 1e9});
     visit("evaluate_every", self.evaluate_every,

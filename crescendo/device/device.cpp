@@ -59,10 +59,22 @@ std::string DescribeGpu(c10::Device device) {
 
 }  // namespace
 
-c10::Device ChooseDevice(config::DeviceName name) {
+c10::Device ChooseDevice(config::DeviceName name, [[maybe_unused]] int64_t local_rank) {
   if (name == config::DeviceName::kCpu) return c10::Device(c10::kCPU);
   const std::string why_not = WhyNoGpu();
-  if (why_not.empty()) return c10::Device(c10::kCUDA, 0);
+#ifdef CRESCENDO_CUDA
+  if (why_not.empty()) {
+    if (local_rank >= c10::cuda::device_count()) {
+      throw UserError(
+          fmt::format("this is worker {} on this machine, which has {} GPUs, and each needs one of its own; "
+                      "start fewer, or run.device = cpu",
+                      local_rank + 1, static_cast<int>(c10::cuda::device_count())));
+    }
+    const auto gpu = static_cast<c10::DeviceIndex>(local_rank);
+    c10::cuda::set_device(gpu);
+    return c10::Device(c10::kCUDA, gpu);
+  }
+#endif
   if (name == config::DeviceName::kAuto) return c10::Device(c10::kCPU);
   throw UserError(fmt::format("run.device = cuda cannot be used: {}; run.device = auto or cpu trains on the CPU ({}){}",
                               why_not, ProcessorName(),

@@ -15,9 +15,10 @@
 
 namespace crescendo::device {
 
-// auto: the first GPU, else the CPU. cuda where there is no GPU, or where this program cannot use one, is a UserError
-// that says which.
-c10::Device ChooseDevice(config::DeviceName name);
+// auto: a GPU, else the CPU. cuda where there is no GPU, or where this program cannot use one, is a UserError that says
+// which. Which GPU: the first, or for one of several workers on this machine the one of its number among them;
+// UserError where there are fewer.
+c10::Device ChooseDevice(config::DeviceName name, int64_t local_rank = 0);
 
 // GPUs this program can train on; 0 where it was built without.
 int64_t GpuCount();

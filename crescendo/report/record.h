@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "crescendo/base/enum_names.h"
 #include "crescendo/schedule/plan.h"
@@ -18,7 +19,8 @@ struct RunHeader {
   std::string compiler;
   std::string machine;  // processor, cores, memory
   std::string device;   // "cpu" or "cuda:0 (NVIDIA ...)"
-  int64_t threads = 0;
+  int64_t workers = 1;
+  int64_t threads = 0;  // of each worker
   int64_t micro_batch = 0;
   int64_t parameters = 0;
   int64_t train_examples = 0;
@@ -47,13 +49,21 @@ struct ResumeRecord {
   std::string started;  // UTC, ISO 8601
 };
 
+// Of one of several workers, at an update.
+struct WorkerRecord {
+  double examples_per_second = 0;  // since the last record, while it computed and did not wait
+  double loader_wait_seconds = 0;  // so far, waiting for examples
+  double group_wait_seconds = 0;   // so far, waiting for other workers
+};
+
 struct UpdateRecord {
   schedule::Setting setting;
-  double epoch = 0;                // examples seen after this update / N
-  double loss = 0;                 // mean over the global batch, before the step
-  double examples_per_second = 0;  // since the last record
-  double seconds = 0;              // training time so far, without evaluations
-  double loader_wait_seconds = 0;  // of that, waiting for examples
+  double epoch = 0;                   // examples seen after this update / N
+  double loss = 0;                    // mean over the global batch, before the step
+  double examples_per_second = 0;     // since the last record
+  double seconds = 0;                 // training time so far, without evaluations
+  double loader_wait_seconds = 0;     // of that, waiting for examples; worker 0's
+  std::vector<WorkerRecord> workers;  // by number; none where there is only one
 };
 
 struct EvaluationRecord {
@@ -69,7 +79,8 @@ enum class RunEnd { kFinished, kInterrupted, kFailed };
 
 struct RunFooter {
   RunEnd end = RunEnd::kFinished;
-  std::string reason;  // of an interruption or failure; "" otherwise
+  std::string reason;   // of an interruption or failure; "" otherwise
+  int stop_signal = 0;  // of an interruption; not written to the log
   schedule::Updates updates;
   schedule::Examples examples;
   EvaluationRecord final_evaluation;  // accuracy and loss of the weights as saved; updates 0 where there was none

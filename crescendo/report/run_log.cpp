@@ -48,6 +48,7 @@ Json ToJson(const RunHeader& header) {
                {"compiler", header.compiler},
                {"machine", header.machine},
                {"device", header.device},
+               {"workers", header.workers},
                {"threads", header.threads},
                {"micro_batch", header.micro_batch},
                {"parameters", header.parameters},
@@ -73,6 +74,7 @@ RunHeader HeaderFrom(const Json& json) {
   read("compiler", header.compiler);
   read("machine", header.machine);
   read("device", header.device);
+  header.workers = json.value("workers", int64_t{1});  // logs of before there were several
   read("threads", header.threads);
   read("micro_batch", header.micro_batch);
   read("parameters", header.parameters);
@@ -139,6 +141,11 @@ Json ToJson(const UpdateRecord& record) {
   PutNumber(json, "images_per_second", record.examples_per_second);
   json["train_seconds"] = record.seconds;
   json["loader_wait_seconds"] = record.loader_wait_seconds;
+  for (const WorkerRecord& worker : record.workers) {
+    json["workers"].push_back({{"images_per_second", worker.examples_per_second},
+                               {"loader_wait_seconds", worker.loader_wait_seconds},
+                               {"group_wait_seconds", worker.group_wait_seconds}});
+  }
   return json;
 }
 

@@ -68,8 +68,9 @@ struct RunSummary {
 };
 
 // UserError, naming file and line, where it is not a run log: unreadable, no header first, a line (but the last) that
-// is not a record. `on_update` sees each update that was logged, with what the log keeps of it: in its setting, no begin
-// and no rate of the reference.
-RunSummary ReadRunLog(const std::filesystem::path& path, const std::function<void(const UpdateRecord&)>& on_update = {});
+// is not a record. `on_update` sees each update that was logged, with what the log keeps of it: in its setting, no
+// begin and no rate of the reference.
+RunSummary ReadRunLog(const std::filesystem::path& path,
+                      const std::function<void(const UpdateRecord&)>& on_update = {});
 
 }  // namespace crescendo::report

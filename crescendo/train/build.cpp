@@ -1,14 +1,26 @@
 #include "crescendo/train/build.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "crescendo/base/error.h"
 #include "crescendo/config/plan_request.h"
 #include "crescendo/config/validate.h"
 #include "crescendo/device/cpu_allocator.h"
 #include "crescendo/device/device.h"
+#include "crescendo/device/machine.h"
+#include "crescendo/distributed/c10d_group.h"
 #include "crescendo/nn/registry.h"
 #include "crescendo/schedule/planner.h"
+#include "crescendo/train/same_run.h"
 
 namespace crescendo::train {
+namespace {
+
+// Workers of one run may start as far apart as this: schedulers take their time.
+constexpr std::chrono::milliseconds kLongestStart = std::chrono::minutes(5);
+
+}  // namespace
 
 schedule::Plan BuildPlan(const config::Options& options) {
   try {
@@ -18,24 +30,41 @@ schedule::Plan BuildPlan(const config::Options& options) {
   }
 }
 
-Parts Build(const config::Options& options) {
-  const at::Device device = device::ChooseDevice(options.run.device);
+distributed::WorkerPlace ThisWorker() { return distributed::FindPlace(distributed::SystemEnvironment); }
+
+Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
+  const at::Device device = device::ChooseDevice(options.run.device, place.local_rank);
   if (options.run.reproducible && device.is_cuda()) {
     throw UserError("run.reproducible = true is promised on the CPU only; give run.device = cpu, or leave it out");
   }
   // The bits depend on the number of threads, and with run.reproducible they must not depend on the machine's cores.
-  device::SetThreads(options.run.reproducible ? options.run.threads.value_or(1) : options.run.threads);
+  const int64_t cores =
+      options.run.reproducible ? 1 : std::max<int64_t>(1, device::UsableCores() / place.workers_on_same_cores);
+  device::SetThreads(options.run.threads.value_or(cores));
   device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
-  const auto seed = static_cast<uint64_t>(options.run.seed);
-  schedule::Plan plan = BuildPlan(options);
-  data::DatasetPair data = data::LoadDatasets(options.data, seed);
-  std::unique_ptr<nn::Model> model = nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
-  model->To(device);
-  std::vector<optim::Parameter> parameters;
-  for (const nn::NamedTensor& parameter : model->parameters()) parameters.push_back({parameter.name, parameter.value});
-  std::unique_ptr<optim::Optimizer> optimizer = optim::BuildOptimizer(options.optimizer, std::move(parameters));
-  return {options, device, std::move(data), std::move(plan), std::move(model), std::move(optimizer)};
+  const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));
+  std::unique_ptr<distributed::Group> group =
+      distributed::JoinGroup(place, device, timeout, std::max(timeout, kLongestStart));
+  try {
+    const auto seed = static_cast<uint64_t>(options.run.seed);
+    schedule::Plan plan = BuildPlan(options);
+    data::DatasetPair data = data::LoadDatasets(options.data, seed);
+    RequireSameRun(*group, options, device, data);
+    std::unique_ptr<nn::Model> model =
+        nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
+    model->To(device);
+    std::vector<optim::Parameter> parameters;
+    for (const nn::NamedTensor& parameter : model->parameters()) {
+      parameters.push_back({parameter.name, parameter.value});
+    }
+    std::unique_ptr<optim::Optimizer> optimizer = optim::BuildOptimizer(options.optimizer, std::move(parameters));
+    return {options,         device,           std::move(group),    std::move(data),
+            std::move(plan), std::move(model), std::move(optimizer)};
+  } catch (const std::exception& error) {
+    if (group) group->Abandon(error.what());
+    throw;
+  }
 }
 
 }  // namespace crescendo::train

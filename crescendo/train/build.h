@@ -7,6 +7,8 @@
 
 #include "crescendo/config/options.h"
 #include "crescendo/data/dataset.h"
+#include "crescendo/distributed/group.h"
+#include "crescendo/distributed/worker_place.h"
 #include "crescendo/nn/model.h"
 #include "crescendo/optim/optimizer.h"
 #include "crescendo/schedule/plan.h"
@@ -20,13 +22,19 @@ schedule::Plan BuildPlan(const config::Options& options);
 struct Parts {
   config::Options options;
   at::Device device;
+  std::unique_ptr<distributed::Group> group;  // the workers that train this together
   data::DatasetPair data;
   schedule::Plan plan;
   std::unique_ptr<nn::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
 };
 
-// Chooses the device, sets the number of compute threads, loads the data, makes the plan and the network.
-Parts Build(const config::Options& options);
+// Chooses the device, sets the number of compute threads, meets the other workers, loads the data, makes the plan and
+// the network. `place`: which worker this is; without it, the only one. UserError where another worker was started with
+// options, data or a crescendo that would train something else.
+Parts Build(const config::Options& options, const distributed::WorkerPlace& place = {});
+
+// The place that the environment gives to this process (distributed/worker_place.h).
+distributed::WorkerPlace ThisWorker();
 
 }  // namespace crescendo::train

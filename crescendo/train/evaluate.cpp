@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
@@ -11,14 +12,17 @@
 
 namespace crescendo::train {
 
-Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision) {
-  // Fixed, so that the sums are added in the same order wherever this is called from.
+Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision,
+                    distributed::Group& group) {
   constexpr int64_t kChunk = 500;
   const at::NoGradGuard no_gradients;
   const int64_t total = test.labels.size(0);
-  double loss = 0;
-  int64_t right = 0;
-  for (int64_t begin = 0; begin < total; begin += kChunk) {
+  const int64_t chunks = (total + kChunk - 1) / kChunk;
+  // Each worker fills its rows and the others are zero, so that adding them is exact; then the rows are added in order.
+  const at::Tensor losses_and_right = at::zeros({chunks, 2}, at::TensorOptions(at::kDouble));
+  auto rows = losses_and_right.accessor<double, 2>();
+  for (int64_t chunk = group.rank(); chunk < chunks; chunk += group.size()) {
+    const int64_t begin = chunk * kChunk;
     const data::Batch batch = data::TestBatch(test, begin, std::min(kChunk, total - begin));
     const at::Tensor labels = batch.labels.to(device);
     at::Tensor logits;
@@ -26,12 +30,17 @@ Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device devi
       const device::Autocast autocast(device, precision);
       logits = model.Evaluate(batch.inputs.to(device));
     }
-    loss += nn::SummedCrossEntropy(logits, labels).item<double>();
-    right += logits.argmax(1).eq(labels).sum().item<int64_t>();
+    rows[chunk][0] = nn::SummedCrossEntropy(logits, labels).item<double>();
+    rows[chunk][1] = logits.argmax(1).eq(labels).sum().item<double>();
   }
-  return {.loss = loss / static_cast<double>(total),
-          .accuracy = static_cast<double>(right) / static_cast<double>(total),
-          .examples = total};
+  group.Sum(losses_and_right);
+  double loss = 0;
+  double right = 0;
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    loss += rows[chunk][0];
+    right += rows[chunk][1];
+  }
+  return {.loss = loss / static_cast<double>(total), .accuracy = right / static_cast<double>(total), .examples = total};
 }
 
 }  // namespace crescendo::train

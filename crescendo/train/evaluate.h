@@ -3,6 +3,7 @@
 
 #include "crescendo/config/options.h"
 #include "crescendo/data/dataset.h"
+#include "crescendo/distributed/group.h"
 #include "crescendo/nn/model.h"
 
 namespace crescendo::train {
@@ -14,7 +15,9 @@ struct Evaluation {
 };
 
 // Uses the running statistics of batch norm; ghost batches play no part. Examples are taken in chunks of a fixed size,
-// so the same weights give the same numbers wherever this is called from.
-Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision);
+// so the same weights give the same numbers wherever this is called from. The workers of a group take chunks in turn
+// (the others would only wait for worker 0), and all get the same numbers, in the same bits as one worker alone.
+Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision,
+                    distributed::Group& group);
 
 }  // namespace crescendo::train

@@ -58,6 +58,28 @@ std::optional<Trial> Try(Parts& parts, Examples size) {
   return Trial{best / static_cast<double>(size.value()), peak.Rise()};
 }
 
+// The best size here, 0 where not even one ghost batch fits into memory.
+Examples BestSize(Parts& parts, int64_t memory) {
+  // The largest share of a worker is that of the first.
+  const Examples ghost{parts.options.model.ghost_batch};
+  const Examples largest =
+      schedule::ShareOfRank(parts.plan.largest_batch(), ghost, /*rank=*/0, parts.group->size()).size;
+  Examples chosen = std::min(ghost, largest);
+  std::optional<Trial> trial = Try(parts, chosen);
+  if (!trial) return Examples{0};
+  while (chosen < largest) {
+    const Examples size = std::min(chosen * 2, largest);
+    const double growth = static_cast<double>(size.value()) / static_cast<double>(chosen.value());
+    if (static_cast<double>(trial->bytes) * growth > static_cast<double>(memory)) break;
+    const std::optional<Trial> next = Try(parts, size);
+    if (!next) break;
+    if (parts.device.is_cpu() && next->seconds_per_example > 0.97 * trial->seconds_per_example) break;
+    chosen = size;
+    trial = next;
+  }
+  return chosen;
+}
+
 }  // namespace
 
 Examples ChooseMicroBatch(Parts& parts) {
@@ -75,25 +97,13 @@ Examples ChooseMicroBatch(Parts& parts, int64_t memory) {
   std::vector<at::Tensor> statistics;
   for (const nn::NamedTensor& buffer : parts.model->buffers()) statistics.push_back(buffer.value.clone());
 
-  const Examples largest = parts.plan.largest_batch();
-  Examples chosen = std::min(Examples{parts.options.model.ghost_batch}, largest);
-  std::optional<Trial> trial = Try(parts, chosen);
-  if (!trial) {
+  // The same for all workers, also where only one of them is out of memory.
+  const Examples chosen{parts.group->Min(BestSize(parts, memory).value())};
+  if (chosen == Examples{0}) {
     throw RunError(
         fmt::format("one ghost batch of {} examples does not fit into memory; a smaller model.ghost_batch does",
                     parts.options.model.ghost_batch));
   }
-  while (chosen < largest) {
-    const Examples size = std::min(chosen * 2, largest);
-    const double growth = static_cast<double>(size.value()) / static_cast<double>(chosen.value());
-    if (static_cast<double>(trial->bytes) * growth > static_cast<double>(memory)) break;
-    const std::optional<Trial> next = Try(parts, size);
-    if (!next) break;
-    if (parts.device.is_cpu() && next->seconds_per_example > 0.97 * trial->seconds_per_example) break;
-    chosen = size;
-    trial = next;
-  }
-
   parts.optimizer->ZeroGradients();
   const at::NoGradGuard no_gradients;
   for (size_t i = 0; i < statistics.size(); ++i) parts.model->buffers()[i].value.copy_(statistics[i]);

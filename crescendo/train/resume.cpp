@@ -118,10 +118,10 @@ config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string
 }
 
 std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
-                                          const Warn& warn) {
+                                          const Warn& warn, bool writes) {
   Continuation next;
   next.options = OptionsOf(folder, overrides);
-  folder.Lock();
+  if (writes) folder.Lock();
   std::optional<Checkpoint> newest = NewestCheckpoint(folder.checkpoints(), std::nullopt, warn);
   if (!newest) return std::nullopt;
   next.checkpoint = std::move(*newest);

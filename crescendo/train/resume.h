@@ -40,10 +40,11 @@ std::optional<report::RunFooter> FinishedRun(const RunFolder& folder);
 // The options of the run in `folder`, with overrides. UserError where it holds none.
 config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides);
 
-// Locks the folder. nullopt where it holds no checkpoint that is whole. UserError: there is no run, or an option or the
-// plan is another; the message shows each difference. Data are compared once they are loaded (RequireSameData).
+// Locks the folder, if this is the worker that writes into it. nullopt where it holds no checkpoint that is whole.
+// UserError: there is no run, or an option or the plan is another; the message shows each difference. Data are compared
+// once they are loaded (RequireSameData).
 std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
-                                          const Warn& warn);
+                                          const Warn& warn, bool writes = true);
 
 // From the last checkpoint, or the last at `at` or before. UserError where there is none.
 Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,

@@ -63,15 +63,19 @@ RunFolder RunFolder::Create(const fs::path& path, bool force) {
 }
 
 RunFolder RunFolder::CreateNext(const fs::path& parent, const std::string& name) {
+  RunFolder folder = ReserveNext(parent, name);
+  folder.Lock();
+  return folder;
+}
+
+RunFolder RunFolder::ReserveNext(const fs::path& parent, const std::string& name) {
   MakeFolder(parent);
   for (int number = 1;; ++number) {
-    const RunFolder folder(parent / fmt::format("{}-{:03}", name, number));
+    RunFolder folder(parent / fmt::format("{}-{:03}", name, number));
     std::error_code error;
     const bool is_ours = fs::create_directory(folder.path(), error);  // false where another was first
     if (error) FailToMake(folder.path(), error);
-    if (!is_ours) continue;
-    folder.Lock();
-    return folder;
+    if (is_ours) return folder;
   }
 }
 

@@ -29,6 +29,9 @@ class RunFolder {
   // moment get different ones.
   static RunFolder CreateNext(const std::filesystem::path& parent, const std::string& name);
 
+  // The same, but not locked: for another process to Create.
+  static RunFolder ReserveNext(const std::filesystem::path& parent, const std::string& name);
+
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
   // Keeps other processes from training in this folder until this one ends, however it ends. UserError where one does.

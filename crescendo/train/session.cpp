@@ -6,6 +6,7 @@
 
 #include <ctime>
 #include <exception>
+#include <optional>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/version.h"
@@ -18,6 +19,7 @@
 #include "crescendo/train/checkpointer.h"
 #include "crescendo/train/digest.h"
 #include "crescendo/train/micro_batch.h"
+#include "crescendo/train/same_run.h"
 #include "crescendo/train/trainer.h"
 #include "crescendo/train/weights.h"
 
@@ -64,6 +66,7 @@ report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded
   header.compiler = Compiler();
   header.machine = device::DescribeMachine();
   header.device = device::DescribeDevice(parts.device);
+  header.workers = parts.group->size();
   header.threads = device::Threads();
   header.micro_batch = micro_batch.value();
   header.parameters = parts.model->parameter_count();
@@ -109,18 +112,11 @@ CheckpointState MakeState(const Parts& parts, const report::RunHeader& header, c
   return state;
 }
 
-// Trains from `start` to the end and leaves checkpoints and weights behind. `header.config_toml` is the recorded
-// config, which may leave to be chosen what parts.options have chosen.
-report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::Options& recorded,
-                          const report::RunHeader& header, const RunPosition& start, Archive& archive,
-                          std::vector<Observer*> observers, const std::atomic<int>& stop) {
-  Checkpointer checkpointer(
-      folder, parts, MakeState(parts, header, start), [&archive] { archive.Flush(); }, observers);
-  observers.push_back(&checkpointer);
-  Trainer trainer(parts, schedule::Examples{header.micro_batch}, observers, stop, start);
-  const report::RunEnd end = trainer.Train();
+// What is worth most first: the weights of a finished run, the state of one that is to go on. Where one of them cannot
+// be saved, the others still are.
+void Keep(const RunFolder& folder, const Parts& parts, const config::Options& recorded, Trainer& trainer,
+          report::RunEnd end, Checkpointer& checkpointer, const std::vector<Observer*>& observers) {
   const bool finished = end == report::RunEnd::kFinished;
-
   const auto save_weights = [&] {
     try {
       SaveWeights(folder.weights(), *parts.model, recorded, end);
@@ -128,9 +124,6 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
       trainer.Fail(error);
     }
   };
-
-  // First what is worth most: the weights of a finished run, the state of one that is to go on. Where one of them
-  // cannot be saved, the others still are.
   if (finished) save_weights();
   try {
     const bool wanted = !finished || parts.options.checkpoint.at_end;
@@ -140,24 +133,68 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
     if (end == report::RunEnd::kInterrupted) trainer.Fail(error);
   }
   if (!finished) save_weights();
+}
 
+// Trains from `start` to the end and leaves checkpoints and weights behind. `header.config_toml` is the recorded
+// config, which may leave to be chosen what parts.options have chosen. `archive`: worker 0's; the others have none, and
+// write nothing.
+report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::Options& recorded,
+                          const report::RunHeader& header, const RunPosition& given_start, Archive* archive,
+                          std::vector<Observer*> observers, const std::atomic<int>& stop) {
+  const RunPosition start = ShareState(parts, given_start);
+  std::optional<Checkpointer> checkpointer;
+  if (archive != nullptr) {
+    checkpointer.emplace(
+        folder, parts, MakeState(parts, header, start), [archive] { archive->Flush(); }, observers);
+    observers.push_back(&*checkpointer);
+  }
+  Trainer trainer(parts, schedule::Examples{header.micro_batch}, observers, stop, start);
+  const report::RunEnd end = trainer.Train();
   report::RunFooter footer;
-  checkpointer.AddTotals(footer);
+  if (checkpointer) {
+    Keep(folder, parts, recorded, trainer, end, *checkpointer, observers);
+    checkpointer->AddTotals(footer);
+  }
   return trainer.Close(footer);
+}
+
+// Runs `train`. What goes wrong on one worker is told to the others, so that they end with the same words.
+template <class Train>
+report::RunFooter ForAllWorkers(Parts& parts, const Train& train) {
+  try {
+    return train(parts.group->rank() == 0);
+  } catch (const std::exception& error) {
+    parts.group->Abandon(error.what());
+    throw;
+  }
+}
+
+std::vector<Observer*> Joined(Archive& archive, const std::vector<Observer*>& watchers) {
+  std::vector<Observer*> observers{&archive};
+  observers.insert(observers.end(), watchers.begin(), watchers.end());
+  return observers;
+}
+
+// A run that begins at `start`, in a fresh folder.
+report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Options& recorded,
+                        const report::RunHeader& header, const RunPosition& start,
+                        const std::vector<Observer*>& watchers, const std::atomic<int>& stop, bool writes) {
+  if (!writes) return Execute(folder, parts, recorded, header, start, nullptr, {}, stop);
+  folder.WriteConfigAndPlan(recorded, parts.plan);
+  Archive archive(folder);
+  const std::vector<Observer*> observers = Joined(archive, watchers);
+  for (Observer* observer : observers) observer->OnHeader(header);
+  return Execute(folder, parts, recorded, header, start, &archive, observers, stop);
 }
 
 }  // namespace
 
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
                             const std::atomic<int>& stop) {
-  folder.WriteConfigAndPlan(parts.options, parts.plan);
-  const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts));
-
-  Archive archive(folder);
-  std::vector<Observer*> observers{&archive};
-  observers.insert(observers.end(), watchers.begin(), watchers.end());
-  for (Observer* observer : observers) observer->OnHeader(header);
-  return Execute(folder, parts, parts.options, header, {}, archive, observers, stop);
+  return ForAllWorkers(parts, [&](bool writes) {
+    const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts));
+    return Begin(folder, parts, parts.options, header, {}, watchers, stop, writes);
+  });
 }
 
 report::RunFooter TrainInto(const RunFolder& folder, const config::Options& options,
@@ -167,55 +204,53 @@ report::RunFooter TrainInto(const RunFolder& folder, const config::Options& opti
 }
 
 report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                           const std::atomic<int>& stop) {
+                           const std::atomic<int>& stop, const distributed::WorkerPlace& place) {
   const CheckpointState& state = next.checkpoint.state;
   const RunPosition& position = state.position;
-  Parts parts = Build(next.layout);
-  RequireSameData(state, parts.data);
-  Restore(next.checkpoint, parts, OptimizerState::kRequired);
-  const report::RunHeader header = MakeHeader(parts, next.options, schedule::Examples{*next.layout.run.micro_batch});
+  Parts parts = Build(next.layout, place);
+  return ForAllWorkers(parts, [&](bool writes) {
+    RequireSameData(state, parts.data);
+    Restore(next.checkpoint, parts, OptimizerState::kRequired);
+    const report::RunHeader header = MakeHeader(parts, next.options, schedule::Examples{*next.layout.run.micro_batch});
+    if (!writes) return Execute(folder, parts, next.options, header, position, nullptr, {}, stop);
 
-  // From here on the folder is changed.
-  const report::LogPosition seen{position.updates, position.examples, position.evaluation.updates,
-                                 position.evaluation.examples};
-  const report::RunLogCut cut = report::CutRunLog(folder.log(), seen);
-  report::CutEventLog(folder.events(), seen);
-  if (!next.changes.empty()) folder.WriteConfigAndPlan(next.options, parts.plan);
-  Archive archive(folder, report::RunLog::Open::kAppend);
-  if (!cut.has_header) archive.OnHeader(header);
-  for (Observer* watcher : watchers) {
-    watcher->OnHeader(header);
-    if (!cut.warning.empty()) watcher->OnWarning(cut.warning);
-  }
-  std::vector<Observer*> observers{&archive};
-  observers.insert(observers.end(), watchers.begin(), watchers.end());
-  for (Observer* observer : observers) observer->OnResume(MakeResumeRecord(header, next));
-  return Execute(folder, parts, next.options, header, position, archive, observers, stop);
+    // From here on the folder is changed.
+    const report::LogPosition seen{position.updates, position.examples, position.evaluation.updates,
+                                   position.evaluation.examples};
+    const report::RunLogCut cut = report::CutRunLog(folder.log(), seen);
+    report::CutEventLog(folder.events(), seen);
+    if (!next.changes.empty()) folder.WriteConfigAndPlan(next.options, parts.plan);
+    Archive archive(folder, report::RunLog::Open::kAppend);
+    if (!cut.has_header) archive.OnHeader(header);
+    for (Observer* watcher : watchers) {
+      watcher->OnHeader(header);
+      if (!cut.warning.empty()) watcher->OnWarning(cut.warning);
+    }
+    const std::vector<Observer*> observers = Joined(archive, watchers);
+    for (Observer* observer : observers) observer->OnResume(MakeResumeRecord(header, next));
+    return Execute(folder, parts, next.options, header, position, &archive, observers, stop);
+  });
 }
 
 report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                             const std::atomic<int>& stop) {
+                             const std::atomic<int>& stop, const distributed::WorkerPlace& place) {
   const RunPosition& start = next.checkpoint.state.position;
-  Parts parts = Build(next.layout);
-  if (start.examples >= parts.plan.total_examples()) {
-    throw UserError(
-        fmt::format("the checkpoint is at example {}, where the new schedule has ended (schedule.length: {} "
-                    "examples); give a longer one, or --at an earlier position",
-                    start.examples.value(), parts.plan.total_examples().value()));
-  }
-  // Before the state is there, since measuring uses the model.
-  const schedule::Examples micro_batch = ChooseMicroBatch(parts);
-  Restore(next.checkpoint, parts, next.optimizer);
-  folder.WriteConfigAndPlan(next.options, parts.plan);
-  report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
-  header.branched_from = next.branched_from;
-  header.begin_examples = start.examples;
-
-  Archive archive(folder);
-  std::vector<Observer*> observers{&archive};
-  observers.insert(observers.end(), watchers.begin(), watchers.end());
-  for (Observer* observer : observers) observer->OnHeader(header);
-  return Execute(folder, parts, next.options, header, start, archive, observers, stop);
+  Parts parts = Build(next.layout, place);
+  return ForAllWorkers(parts, [&](bool writes) {
+    if (start.examples >= parts.plan.total_examples()) {
+      throw UserError(
+          fmt::format("the checkpoint is at example {}, where the new schedule has ended (schedule.length: {} "
+                      "examples); give a longer one, or --at an earlier position",
+                      start.examples.value(), parts.plan.total_examples().value()));
+    }
+    // Before the state is there, since measuring uses the model.
+    const schedule::Examples micro_batch = ChooseMicroBatch(parts);
+    Restore(next.checkpoint, parts, next.optimizer);
+    report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
+    header.branched_from = next.branched_from;
+    header.begin_examples = start.examples;
+    return Begin(folder, parts, next.options, header, start, watchers, stop, writes);
+  });
 }
 
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
@@ -223,7 +258,7 @@ Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<
   const config::Options options = ReadOptions(file, overrides);
   Parts parts = Build(options);
   LoadWeights(file, *parts.model);
-  return Evaluate(*parts.model, parts.data.test, parts.device, options.run.precision);
+  return Evaluate(*parts.model, parts.data.test, parts.device, options.run.precision, *parts.group);
 }
 
 }  // namespace crescendo::train

@@ -15,7 +15,8 @@
 namespace crescendo::train {
 
 // Trains `parts` into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records. `stop`
-// becomes non-zero when the run is to end with what it has. However the run ends, what can be saved is saved, and the
+// becomes a signal's number when the run is to end with what it has. Of several workers (parts.group) only the first
+// writes into the folder and calls the watchers. However the run ends, what can be saved is saved, and the
 // footer says what happened; RunError where not even a start can be made. So it is for all below.
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
                             const std::atomic<int>& stop);
@@ -26,12 +27,13 @@ report::RunFooter TrainInto(const RunFolder& folder, const config::Options& opti
 
 // Goes on in the folder of a stopped run (RunFolder::Lock), which then holds what it would hold had the run never been
 // stopped: the logs are cut at the checkpoint and continued. UserError where the data are not the same.
+// `place`: which of several workers this is.
 report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                           const std::atomic<int>& stop);
+                           const std::atomic<int>& stop, const distributed::WorkerPlace& place = {});
 
 // Begins a new run in the fresh `folder` from the state of another. UserError where the state does not fit the model.
 report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                             const std::atomic<int>& stop);
+                             const std::atomic<int>& stop, const distributed::WorkerPlace& place = {});
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
 // with; `overrides` ("key=value") for what differs here, as data.folder.

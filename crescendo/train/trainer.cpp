@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -34,8 +33,10 @@ double EpochOf(const schedule::Plan& plan, Examples examples) {
   return static_cast<double>(examples.value()) / static_cast<double>(plan.train_examples().value());
 }
 
-std::vector<MicroBatch> MicroBatchesOf(const Parts& parts, const Setting& setting, Examples micro_batch) {
-  return schedule::SplitIntoMicroBatches(setting.global_batch, Examples{parts.options.model.ghost_batch}, micro_batch);
+// What this worker computes of an update.
+schedule::RankShare ShareOf(const Parts& parts, const Setting& setting) {
+  return schedule::ShareOfRank(setting.global_batch, Examples{parts.options.model.ghost_batch}, parts.group->rank(),
+                               parts.group->size());
 }
 
 }  // namespace
@@ -43,19 +44,21 @@ std::vector<MicroBatch> MicroBatchesOf(const Parts& parts, const Setting& settin
 Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
                  const RunPosition& start)
     : parts_(parts),
-      micro_batch_(micro_batch),
+      micro_batch_(parts.options.run.reproducible ? Examples{1} : micro_batch),  // one ghost, the least that there is
       evaluate_every_(parts.options.run.evaluate_every.Resolve(parts.plan.train_examples().value())),
       observers_(std::move(observers)),
       stop_(stop),
+      sum_(MakeUpdateSum(*parts.group, *parts.model, parts.options)),
       loader_(parts.data.train, parts.options.data, static_cast<uint64_t>(parts.options.run.seed),
               {.device = parts.device, .memory_for_data = MemoryForData(parts)}),
       ahead_(parts.plan, start.examples),
       position_(start),
+      group_wait_outside_(parts.group->waited_seconds()),
+      start_seconds_(start.train_seconds),
       created_(steady_clock::now()),
       seconds_at_record_(start.train_seconds),
       examples_at_record_(start.examples) {
   for (const nn::NamedTensor& buffer : parts_.model->buffers()) statistics_.push_back(buffer.value);
-  if (parts_.options.run.reproducible) reproducible_.emplace(*parts_.model, parts_.options.model.norm_momentum);
 }
 
 report::RunEnd Trainer::Train() {
@@ -86,15 +89,29 @@ void Trainer::Walk() {
 // One update, in the order things happen.
 bool Trainer::Step(const Setting& setting) {
   RememberStatistics();
+  Totals totals;
   try {
-    if (!ComputeGradients(setting)) {
-      TakeBack();
-      return false;
-    }
-  } catch (...) {  // no memory, an example that cannot be made
+    totals = ComputeGradients(setting);
+  } catch (...) {  // no memory, an example that cannot be made, a worker lost
     TakeBack();
     throw;
   }
+  if (totals.stop_signal != 0) {
+    end_ = report::RunEnd::kInterrupted;
+    stop_signal_ = totals.stop_signal;
+    reason_ = fmt::format("stopped by signal {}", stop_signal_);
+    TakeBack();
+    return false;
+  }
+  const double loss = totals.loss_sum / static_cast<double>(setting.global_batch.value());
+  if (!std::isfinite(loss)) {
+    end_ = report::RunEnd::kFailed;
+    reason_ = LossIsNotFinite(loss, setting);
+    TakeBack();
+    return false;
+  }
+  position_.loss = loss;
+
   at_boundary_ = false;
   ApplyMomentumCorner(setting);
   parts_.optimizer->Step({setting.learning_rate, setting.momentum});
@@ -102,85 +119,84 @@ bool Trainer::Step(const Setting& setting) {
   return true;
 }
 
-bool Trainer::ComputeGradients(const Setting& setting) {
-  if (reproducible_) {
-    ghost_ = 0;
-    const Examples ghost_batch{parts_.options.model.ghost_batch};
-    reproducible_->Begin(static_cast<int64_t>(schedule::SplitIntoGhosts(setting.global_batch, ghost_batch).size()));
+// This worker's share of an update, and the sum over all workers.
+Totals Trainer::ComputeGradients(const Setting& setting) {
+  const schedule::RankShare share = ShareOf(parts_, setting);
+  const std::vector<MicroBatch> micro_batches = schedule::SplitIntoMicroBatches(share, micro_batch_);
+  WorkerNumbers numbers = NumbersSoFar();
+  sum_->Begin(share);
+  for (const MicroBatch& part : micro_batches) {
+    numbers.stop_signal = stop_;
+    if (stop_ != 0) break;
+    sum_->BeforeForward(&part == &micro_batches.back());
+    sum_->AfterBackward(BackwardOf(part, setting.global_batch));
   }
-  at::Tensor loss_sum = at::zeros({}, at::TensorOptions(parts_.device));
-  for (const MicroBatch& part : MicroBatchesOf(parts_, setting, micro_batch_)) {
-    if (stop_ != 0) {
-      end_ = report::RunEnd::kInterrupted;
-      reason_ = fmt::format("stopped by signal {}", stop_.load());
-      return false;
-    }
-    if (reproducible_) {
-      BackwardGhostByGhost(part, setting.global_batch);
-    } else {
-      loss_sum += BackwardOf(part, setting.global_batch);
-    }
-  }
-
-  const double total = reproducible_ ? reproducible_->Finish() : loss_sum.item<double>();
-  const double loss = total / static_cast<double>(setting.global_batch.value());
-  if (!std::isfinite(loss)) {
-    end_ = report::RunEnd::kFailed;
-    reason_ = LossIsNotFinite(loss, setting);
-    return false;
-  }
-  position_.loss = loss;
-  return true;
+  Totals totals = sum_->Finish(numbers);
+  workers_ = totals.workers;
+  examples_computed_ += share.size;
+  return totals;
 }
 
 // Adds this micro-batch's part of the mean gradient over the global batch; returns the sum of its losses.
 at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
-  const data::Batch batch = TakeExamples();
-  const at::Tensor loss = LossOf(batch.inputs, batch.labels, part.ghosts);
-  loss.div(static_cast<double>(global_batch.value())).backward();
-  return loss.detach();
-}
-
-// The same for run.reproducible, where the parts are added up in another way.
-void Trainer::BackwardGhostByGhost(const MicroBatch& part, Examples global_batch) {
-  const data::Batch batch = TakeExamples();
-  int64_t begin = 0;
-  for (const int64_t size : part.ghosts) {
-    reproducible_->BeforeForward(ghost_++);
-    const at::Tensor loss = LossOf(batch.inputs.narrow(0, begin, size), batch.labels.narrow(0, begin, size), {size});
-    loss.div(static_cast<double>(global_batch.value())).backward();
-    reproducible_->AfterBackward(loss);
-    begin += size;
-  }
-}
-
-// The sum of the losses.
-at::Tensor Trainer::LossOf(const at::Tensor& inputs, const at::Tensor& labels, const schedule::GhostSizes& ghosts) {
-  const device::Autocast autocast(parts_.device, parts_.options.run.precision);
-  return nn::SummedCrossEntropy(parts_.model->Forward(inputs, ghosts), labels);
-}
-
-data::Batch Trainer::TakeExamples() {
   RequestExamples();
   const data::Batch batch = loader_.Take();
   --requested_;
-  return {batch.inputs.to(parts_.device, /*non_blocking=*/true), batch.labels.to(parts_.device, /*non_blocking=*/true)};
+  const at::Tensor inputs = batch.inputs.to(parts_.device, /*non_blocking=*/true);
+  const at::Tensor labels = batch.labels.to(parts_.device, /*non_blocking=*/true);
+  at::Tensor loss;
+  {
+    const device::Autocast autocast(parts_.device, parts_.options.run.precision);
+    loss = nn::SummedCrossEntropy(parts_.model->Forward(inputs, part.ghosts), labels);
+  }
+  loss.div(static_cast<double>(global_batch.value())).backward();
+  return loss.detach();
 }
 
 // Keeps the loader's threads busy with the micro-batches that the plan says come next.
 void Trainer::RequestExamples() {
   while (requested_ < static_cast<size_t>(parts_.options.data.prefetch) && !ahead_.AtEnd()) {
     const Setting& setting = ahead_.setting();
-    if (ahead_parts_.empty()) ahead_parts_ = MicroBatchesOf(parts_, setting, micro_batch_);
-    const MicroBatch& part = ahead_parts_[ahead_next_];
-    loader_.Request({setting.begin + part.begin, part.size.value()});
-    ++requested_;
-    if (++ahead_next_ == ahead_parts_.size()) {
+    if (ahead_parts_.empty()) ahead_parts_ = schedule::SplitIntoMicroBatches(ShareOf(parts_, setting), micro_batch_);
+    if (ahead_next_ < ahead_parts_.size()) {  // else this worker has no share in the update
+      const MicroBatch& part = ahead_parts_[ahead_next_];
+      loader_.Request({setting.begin + part.begin, part.size.value()});
+      ++requested_;
+      ++ahead_next_;
+    }
+    if (ahead_next_ == ahead_parts_.size()) {
       ahead_parts_.clear();
       ahead_next_ = 0;
       ahead_.Advance();
     }
   }
+}
+
+WorkerNumbers Trainer::NumbersSoFar() const {
+  WorkerNumbers numbers;
+  numbers.examples = static_cast<double>(examples_computed_.value());
+  numbers.seconds = position_.train_seconds - start_seconds_;
+  numbers.loader_wait_seconds = loader_.waited_seconds();
+  numbers.group_wait_seconds = parts_.group->waited_seconds() - group_wait_outside_;
+  return numbers;
+}
+
+// Nothing for a run of one worker: its record says it all.
+std::vector<report::WorkerRecord> Trainer::WorkersSinceLastRecord() {
+  std::vector<report::WorkerRecord> records;
+  if (workers_.size() == 1) return records;
+  workers_at_record_.resize(workers_.size());
+  for (size_t rank = 0; rank < workers_.size(); ++rank) {
+    const WorkerNumbers& now = workers_[rank];
+    const WorkerNumbers& before = workers_at_record_[rank];
+    const double busy = (now.seconds - now.loader_wait_seconds - now.group_wait_seconds) -
+                        (before.seconds - before.loader_wait_seconds - before.group_wait_seconds);
+    records.push_back({.examples_per_second = busy > 0 ? (now.examples - before.examples) / busy : 0,
+                       .loader_wait_seconds = now.loader_wait_seconds,
+                       .group_wait_seconds = now.group_wait_seconds});
+  }
+  workers_at_record_ = workers_;
+  return records;
 }
 
 void Trainer::RememberStatistics() {
@@ -215,7 +231,9 @@ void Trainer::Fail(const std::exception& error) {
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);  // whose what() is a backtrace of 30 lines
   const std::string what = of_torch != nullptr ? of_torch->what_without_backtrace() : error.what();
   reason_ = reason_.empty() ? what : fmt::format("{}; then: {}", reason_, what);
-  end_ = report::RunEnd::kFailed;
+  const bool of_another_worker = dynamic_cast<const distributed::WorkerLost*>(&error) != nullptr;
+  end_ = of_another_worker ? report::RunEnd::kInterrupted : report::RunEnd::kFailed;
+  if (!of_another_worker) parts_.group->Abandon(what);
 }
 
 void Trainer::ApplyMomentumCorner(const Setting& setting) {
@@ -244,13 +262,17 @@ void Trainer::Record(const Setting& setting) {
                                std::max(seconds - seconds_at_record_, 1e-9);
   record.seconds = seconds;
   record.loader_wait_seconds = position().loader_wait_seconds;
+  record.workers = WorkersSinceLastRecord();
   examples_at_record_ = position_.examples;
   seconds_at_record_ = seconds;
   for (Observer* observer : observers_) observer->OnUpdate(record);
 }
 
 void Trainer::EvaluateNow() {
-  const Evaluation result = Evaluate(*parts_.model, parts_.data.test, parts_.device, parts_.options.run.precision);
+  const double group_wait = parts_.group->waited_seconds();
+  const Evaluation result =
+      Evaluate(*parts_.model, parts_.data.test, parts_.device, parts_.options.run.precision, *parts_.group);
+  group_wait_outside_ += parts_.group->waited_seconds() - group_wait;
   report::EvaluationRecord& record = position_.evaluation;
   record.updates = position_.updates;
   record.examples = position_.examples;
@@ -278,6 +300,7 @@ report::RunFooter Trainer::Close(report::RunFooter footer) {
   } catch (const std::exception& error) {
     Fail(error);
   }
+  footer.stop_signal = stop_signal_;
   footer.updates = position_.updates;
   footer.examples = position_.examples;
   footer.final_evaluation = position_.evaluation;

@@ -11,7 +11,8 @@
 // batches are cut by position in the global batch. So micro-batches, loader threads and prefetching change neither the
 // order of the examples nor the statistics.
 //
-// With run.reproducible an update has equal bits however it was cut: reproducible_sum.h.
+// With several workers each has a trainer, which computes the worker's share of every update; what they add up, and in
+// which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update.
 //
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
@@ -20,31 +21,31 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "crescendo/data/loader.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/observer.h"
-#include "crescendo/train/reproducible_sum.h"
+#include "crescendo/train/update_sum.h"
 
 namespace crescendo::train {
 
 class Trainer {
  public:
-  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once true, the run ends with what it
-  // has; an update that was not finished leaves no trace in weights, running statistics or optimizer. `start`: where a
-  // run goes on whose state is in `parts` already.
+  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once it is a signal's number, on any
+  // worker, the run ends with what it has; an update that was not finished leaves no trace in weights, running
+  // statistics or optimizer. `start`: where a run goes on whose state is in `parts` already.
   Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
           const RunPosition& start = {});
 
   // Trains to the end of the plan or until stopped. A loss that is not finite ends the run as failed before it reaches
   // the weights; so does whatever goes wrong with the machine (a full disk under the log, no memory): nothing is
-  // thrown, so that what was learned can be saved.
+  // thrown, so that what was learned can be saved. Where another worker was lost the run is interrupted: it can go on.
   report::RunEnd Train();
 
-  // The run has failed by this, too.
+  // The run has failed by this, too; the other workers are told.
   void Fail(const std::exception& error);
 
   // Evaluates what a finished run has learned, if that was not just done, and tells the observers how the run ended.
@@ -53,20 +54,19 @@ class Trainer {
   report::RunFooter Close(report::RunFooter footer = {});
 
   RunPosition position() const;
-
   // Whether model and optimizer are those of position(), and all records up to it are out: not where something failed
-  // while the weights were changed or while records were written. Such a state must not become a checkpoint.
+  // while the weights were changed or while records were written, or a worker was lost in an evaluation. Such a state
+  // must not become a checkpoint.
   bool at_boundary() const { return at_boundary_; }
 
  private:
   void Walk();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
-  bool ComputeGradients(const schedule::Setting& setting);
+  Totals ComputeGradients(const schedule::Setting& setting);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
-  void BackwardGhostByGhost(const schedule::MicroBatch& part, schedule::Examples global_batch);
-  at::Tensor LossOf(const at::Tensor& inputs, const at::Tensor& labels, const schedule::GhostSizes& ghosts);
-  data::Batch TakeExamples();
   void RequestExamples();
+  WorkerNumbers NumbersSoFar() const;
+  std::vector<report::WorkerRecord> WorkersSinceLastRecord();
   void RememberStatistics();
   void TakeBack();
   std::string LossIsNotFinite(double loss, const schedule::Setting& setting) const;
@@ -80,9 +80,7 @@ class Trainer {
   std::vector<Observer*> observers_;
   const std::atomic<int>& stop_;
 
-  std::optional<ReproducibleSum> reproducible_;
-  int64_t ghost_ = 0;  // of the update in progress, the next
-
+  std::unique_ptr<UpdateSum> sum_;
   data::Loader loader_;
   schedule::Plan::Cursor ahead_;                   // the update whose examples are requested next
   std::vector<schedule::MicroBatch> ahead_parts_;  // its micro-batches
@@ -94,10 +92,17 @@ class Trainer {
   bool at_boundary_ = true;
   report::RunEnd end_ = report::RunEnd::kFinished;
   std::string reason_;
+  int stop_signal_ = 0;
 
   // The running statistics before the update in progress: they advance with each forward pass.
   std::vector<at::Tensor> statistics_;
   std::vector<at::Tensor> statistics_before_;
+
+  std::vector<WorkerNumbers> workers_;  // at the last update
+  std::vector<WorkerNumbers> workers_at_record_;
+  schedule::Examples examples_computed_;  // by this worker
+  double group_wait_outside_;             // waited for other workers, but not in an update
+  double start_seconds_;                  // of position_.train_seconds, what was before this process
 
   std::chrono::steady_clock::time_point created_;
   double seconds_at_record_ = 0;

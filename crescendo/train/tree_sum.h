@@ -31,18 +31,24 @@ namespace crescendo::train {
 
 class TreeSum {
  public:
-  struct Node {
+  struct Range {
     int64_t begin = 0;  // a multiple of count
     int64_t count = 1;  // of positions: a power of two
+  };
+  struct Node {
+    Range range;
     std::vector<at::Tensor> values;
   };
 
   // The tensors become the sum's own, which writes to them. REQUIRES the position behind the last, or any for the
   // first.
-  void Add(int64_t position, std::vector<at::Tensor> values) { Append({position, 1, std::move(values)}); }
+  void Add(int64_t position, std::vector<at::Tensor> values) { Append({{position, 1}, std::move(values)}); }
   void Append(Node node);
 
   const std::vector<Node>& nodes() const { return nodes_; }  // in the order of their positions
+
+  // Where the nodes of a sum over the positions begin, ..., end - 1 are.
+  static std::vector<Range> NodesOf(int64_t begin, int64_t end);
 
   // The sum over all positions, which must have begun at 0; the sum is empty then. REQUIRES at least one position.
   std::vector<at::Tensor> Total();

@@ -32,7 +32,7 @@ at::Tensor SumOfOne(int64_t count) {
 
 std::vector<int64_t> Counts(const TreeSum& sum) {
   std::vector<int64_t> counts;
-  for (const TreeSum::Node& node : sum.nodes()) counts.push_back(node.count);
+  for (const TreeSum::Node& node : sum.nodes()) counts.push_back(node.range.count);
   return counts;
 }
 
@@ -43,6 +43,21 @@ TEST(TreeSum, HoldsTheBinaryDigitsOfTheCount) {
   TreeSum from_three;
   for (int64_t k = 3; k < 13; ++k) from_three.Add(k, Value(k));
   EXPECT_THAT(Counts(from_three), ElementsAre(1, 4, 4, 1));  // 3 | 4-7 | 8-11 | 12
+}
+
+TEST(TreeSum, SaysWhereItsNodesAre) {
+  for (int64_t begin = 0; begin < 20; ++begin) {
+    for (int64_t end = begin; end < 40; ++end) {
+      TreeSum sum;
+      for (int64_t k = begin; k < end; ++k) sum.Add(k, Value(k));
+      const std::vector<TreeSum::Range> ranges = TreeSum::NodesOf(begin, end);
+      ASSERT_EQ(ranges.size(), sum.nodes().size());
+      for (size_t i = 0; i < ranges.size(); ++i) {
+        EXPECT_EQ(ranges[i].begin, sum.nodes()[i].range.begin);
+        EXPECT_EQ(ranges[i].count, sum.nodes()[i].range.count);
+      }
+    }
+  }
 }
 
 // (1 + 2^-24) + (2^-24 + 2^-24) in fp32: from left to right each 2^-24 is rounded away; the tree keeps the second pair.

@@ -1,4 +1,4 @@
-// run.reproducible: equal bits for any micro-batch, loader threads and place of a stop.
+// run.reproducible: equal bits for any number of workers, micro-batch, loader threads and place of a stop.
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@ namespace crescendo {
 namespace {
 
 using support::LargestDifference;
+using support::RunOnWorkers;
 using support::RunResult;
 using support::RunSmall;
 
@@ -39,6 +40,27 @@ TEST_F(Reproducible, MicroBatchesChangeNoBit) {
       EXPECT_EQ(LargestDifference(whole, split), 0) << (kind.empty() ? "" : kind.back()) << " " << parts;
       for (size_t i = 0; i < whole.memory.updates.size(); ++i) {
         ASSERT_EQ(whole.memory.updates[i].loss, split.memory.updates[i].loss) << parts << ", update " << i;
+      }
+    }
+  }
+}
+
+// Shares are uneven, and at a batch of two ghosts the last workers have none.
+TEST_F(Reproducible, WorkersChangeNoBit) {
+  const std::vector<std::vector<std::string>> kinds = {
+      {"run.reproducible=true"},
+      {"run.reproducible=true", "model.ghost_batch=5"},
+      {"run.reproducible=true", "model.name=mlp", "model.hidden=[32]", "model.batch_norm=false", "optimizer.name=adam",
+       "reference.learning_rate=0.003"},
+  };
+  for (const std::vector<std::string>& kind : kinds) {
+    const RunResult alone = RunSmall(kind);
+    for (const int64_t workers : {2, 3, 4}) {
+      const RunResult together = RunOnWorkers(workers, kind);
+      EXPECT_EQ(LargestDifference(alone, together), 0) << workers << " workers, " << kind.back();
+      ASSERT_EQ(alone.memory.updates.size(), together.memory.updates.size());
+      for (size_t i = 0; i < alone.memory.updates.size(); ++i) {
+        ASSERT_EQ(alone.memory.updates[i].loss, together.memory.updates[i].loss) << workers << ", update " << i;
       }
     }
   }

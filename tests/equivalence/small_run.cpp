@@ -1,11 +1,14 @@
 #include "tests/equivalence/small_run.h"
 
 #include <ATen/Context.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <mutex>
 
 #include "crescendo/config/load.h"
+#include "crescendo/distributed/test_support.h"
 #include "crescendo/train/trainer.h"
 #include "tests/support/test_device.h"
 
@@ -17,17 +20,52 @@ config::Options SmallOptions(const std::vector<std::string>& overrides) {
   return config::LoadText(kSmallConfig, "small.toml", all);
 }
 
-RunResult RunSmall(const std::vector<std::string>& overrides) {
+namespace {
+
+RunResult Train(train::Parts& parts) {
   at::globalContext().setDeterministicCuDNN(true);
-  train::Parts parts = train::Build(SmallOptions(overrides));
   RunResult result;
   const std::atomic<int> stop = 0;
-  train::Trainer trainer(parts, schedule::Examples{*parts.options.run.micro_batch}, {&result.memory}, stop);
+  std::vector<train::Observer*> observers;
+  if (parts.group->rank() == 0) observers.push_back(&result.memory);
+  train::Trainer trainer(parts, schedule::Examples{*parts.options.run.micro_batch}, observers, stop);
   trainer.Train();
   trainer.Close();
   for (const nn::NamedTensor& tensor : parts.model->parameters()) result.tensors.push_back(tensor.value.detach().cpu());
   for (const nn::NamedTensor& tensor : parts.model->buffers()) result.tensors.push_back(tensor.value.cpu());
   return result;
+}
+
+}  // namespace
+
+RunResult RunSmall(const std::vector<std::string>& overrides) {
+  train::Parts parts = train::Build(SmallOptions(overrides));
+  return Train(parts);
+}
+
+RunResult RunOnWorkers(int64_t workers, const std::vector<std::string>& overrides) {
+  std::mutex mutex;
+  std::vector<RunResult> results(static_cast<size_t>(workers));
+  WithWorkers(workers, overrides, [&](train::Parts& parts) {
+    RunResult result = Train(parts);
+    const std::lock_guard lock(mutex);
+    results[static_cast<size_t>(parts.group->rank())] = std::move(result);
+  });
+  for (const RunResult& result : results) EXPECT_EQ(LargestDifference(results.front(), result), 0);
+  return results.front();
+}
+
+void WithWorkers(int64_t workers, const std::vector<std::string>& overrides,
+                 const std::function<void(train::Parts& parts)>& work) {
+  const config::Options options = SmallOptions(overrides);
+  RunPlaces(workers, [&](const distributed::WorkerPlace& place) {
+    train::Parts parts = train::Build(options, place);
+    work(parts);
+  });
+}
+
+void RunPlaces(int64_t workers, const std::function<void(const distributed::WorkerPlace& place)>& work) {
+  distributed::RunPlaces(workers, work);
 }
 
 double LargestDifference(const RunResult& a, const RunResult& b) {

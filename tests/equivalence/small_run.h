@@ -3,10 +3,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "crescendo/config/options.h"
+#include "crescendo/train/build.h"
 #include "crescendo/train/observer.h"
 
 namespace crescendo::support {
@@ -62,6 +64,16 @@ config::Options SmallOptions(const std::vector<std::string>& overrides);
 
 // Trains SmallOptions, on one thread; the tensors come back to the CPU. On a GPU cuDNN is told to repeat its bits.
 RunResult RunSmall(const std::vector<std::string>& overrides);
+
+// The same with so many workers, each a thread. All must end with the same bits; returned are worker 0's.
+RunResult RunOnWorkers(int64_t workers, const std::vector<std::string>& overrides);
+
+// `work` with the parts of SmallOptions, on each worker.
+void WithWorkers(int64_t workers, const std::vector<std::string>& overrides,
+                 const std::function<void(train::Parts& parts)>& work);
+
+// `work` with the place of each worker. Rethrows what the first has thrown.
+void RunPlaces(int64_t workers, const std::function<void(const distributed::WorkerPlace& place)>& work);
 
 // The largest difference between two runs' tensors, relative to the largest value of each tensor.
 double LargestDifference(const RunResult& a, const RunResult& b);

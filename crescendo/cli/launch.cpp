@@ -1,0 +1,76 @@
+#include "crescendo/cli/launch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+
+#include "crescendo/base/error.h"
+#include "crescendo/distributed/local_launcher.h"
+#include "crescendo/report/run_log.h"
+
+namespace crescendo::cli {
+namespace {
+
+constexpr int kFailed = 1;
+constexpr double kLongestGrace = 30;  // seconds
+
+void RequireUnlaunched(const distributed::WorkerPlace& place) {
+  if (place.size == 1) return;
+  throw UserError(
+      fmt::format("--ranks was given, but {} has started this already as worker {} of {}; leave --ranks out",
+                  place.started_by, place.rank, place.size));
+}
+
+// A run that came to an end of its own, as by a loss that is not a number, would come to the same end again.
+bool EndedByItself(const train::RunFolder& folder) {
+  if (!std::filesystem::exists(folder.log())) return false;
+  const std::optional<report::RunFooter> footer = report::ReadRunLog(folder.log()).footer;
+  return footer && footer->end != report::RunEnd::kInterrupted;
+}
+
+// What goes on with the run in `folder`. A run that has not come so far as to write its config has nothing to go on
+// from.
+std::vector<std::string> CommandAfter(const std::vector<std::string>& command, const train::RunFolder& folder) {
+  if (std::filesystem::exists(folder.config())) return {command[0], "resume", folder.path().string(), "--start-over"};
+  return command;
+}
+
+}  // namespace
+
+void LaunchArguments::AddTo(CLI::App& command) {
+  CLI::Option* ranks = command.add_option("--ranks", workers, "train with so many workers on this machine")
+                           ->check(CLI::Range(int64_t{1}, int64_t{4096}));
+  CLI::Option* again =
+      command.add_option("--restarts", restarts, "start the workers again, so many times at most, when one was lost")
+          ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+          ->needs(ranks);
+  command
+      .add_option("--restart-ranks", workers_after_restart, "how many workers then; as many as before, if not given")
+      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->needs(again);
+}
+
+int LaunchWorkers(const LaunchArguments& arguments, std::vector<std::string> command, const train::RunFolder& folder,
+                  const config::Options& options) {
+  RequireUnlaunched(train::ThisWorker());
+  const double seconds = std::min(options.run.worker_timeout, kLongestGrace);
+  const auto grace = std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
+  int64_t workers = arguments.workers;
+  for (int64_t restart = 1;; ++restart) {
+    const distributed::LaunchResult result = distributed::RunWorkers(command, workers, grace);
+    if (!result.reason.empty()) std::cerr << fmt::format("crescendo: {}\n", result.reason);
+    if (result.exit_code != kFailed || result.stopped || restart > arguments.restarts || EndedByItself(folder)) {
+      return result.exit_code;
+    }
+    if (arguments.workers_after_restart > 0) workers = arguments.workers_after_restart;
+    command = CommandAfter(command, folder);
+    std::cerr << fmt::format("crescendo: going on with {} {} (restart {} of {})\n", workers,
+                             workers == 1 ? "worker" : "workers", restart, arguments.restarts);
+  }
+}
+
+}  // namespace crescendo::cli

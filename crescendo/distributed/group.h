@@ -1,0 +1,66 @@
+// The workers that train one network together, as one of them sees them.
+//
+//   std::unique_ptr<Group> group = JoinGroup(FindPlace(SystemEnvironment), device, timeout);   // join_group.h
+//   std::unique_ptr<Group::Pending> sum = group->BeginSum(gradients);
+//   ... compute something else ...
+//   sum->Wait();                                       // gradients now hold the sum over all workers, in the same bits
+//
+// A single process is a group of one (local_group.h), where all of this costs nothing. Every function is a meeting: all
+// workers call the same ones in the same order, with tensors of the same shape and type, dense in memory. One thread at
+// a time may call (the backward pass counts as that thread).
+//
+// A worker that dies, hangs, or is cut off ends the meeting for all others: every function here then throws WorkerLost,
+// which names it, at once where the connection to it breaks, else after the group's timeout. The group is of no use
+// after that: let it go.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "crescendo/base/error.h"
+
+namespace crescendo::distributed {
+
+// Another worker was lost: it died, hangs, is cut off or has failed. The message names it.
+class WorkerLost : public RunError {
+ public:
+  using RunError::RunError;
+};
+
+class Group {
+ public:
+  // A sum that is under way. Its tensor must not be touched until Wait has returned.
+  class Pending {
+   public:
+    virtual ~Pending() = default;
+    virtual void Wait() = 0;
+  };
+
+  virtual ~Group() = default;
+
+  virtual int64_t rank() const = 0;  // 0 .. size() - 1; worker 0 writes the files
+  virtual int64_t size() const = 0;
+
+  // Begins to replace `values` by their sum over all workers.
+  virtual std::unique_ptr<Pending> BeginSum(const at::Tensor& values) = 0;
+
+  void Sum(const at::Tensor& values) { BeginSum(values)->Wait(); }
+  virtual void Max(const at::Tensor& values) = 0;        // each element by its largest over all workers
+  virtual void Broadcast(const at::Tensor& values) = 0;  // by those of worker 0
+
+  // Tells the others that this worker ends because of `reason`, so that they end with the same words and not with a
+  // timeout.
+  virtual void Abandon(const std::string& reason) = 0;
+
+  // How long this worker has waited for others, in total.
+  virtual double waited_seconds() const = 0;
+
+  int64_t Min(int64_t number);                         // the smallest over all workers
+  std::string BroadcastText(const std::string& text);  // worker 0's
+  void Barrier();                                      // returns once all workers have called it
+};
+
+}  // namespace crescendo::distributed

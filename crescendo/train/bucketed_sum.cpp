@@ -1,0 +1,83 @@
+#include "crescendo/train/bucketed_sum.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include <cmath>
+
+namespace crescendo::train {
+namespace {
+
+std::vector<at::Tensor> ParametersOf(const nn::Model& model) {
+  std::vector<at::Tensor> parameters;
+  for (const nn::NamedTensor& parameter : model.parameters()) parameters.push_back(parameter.value);
+  return parameters;
+}
+
+}  // namespace
+
+BucketedSum::BucketedSum(distributed::Group& group, const nn::Model& model, double norm_momentum)
+    : group_(group), norm_momentum_(norm_momentum), gradients_(group, ParametersOf(model)) {
+  int64_t size = 0;
+  for (const nn::NamedTensor& buffer : model.buffers()) {
+    statistics_.push_back(buffer.value);
+    size += buffer.value.numel();
+  }
+  if (group.size() > 1 && size > 0) flat_statistics_ = at::empty({size}, statistics_.front().options());
+}
+
+void BucketedSum::Begin(const schedule::RankShare& share) {
+  ghosts_after_ = share.ghosts_after;
+  loss_sum_.reset();
+  if (group_.rank() == 0) return;
+  const at::NoGradGuard no_gradients;
+  for (const at::Tensor& statistic : statistics_) statistic.zero_();
+}
+
+void BucketedSum::BeforeForward(bool last_of_share) {
+  if (last_of_share) gradients_.ExpectLastBackward();
+}
+
+void BucketedSum::AfterBackward(const at::Tensor& loss) {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor value = loss.detach();
+  loss_sum_ = loss_sum_.defined() ? loss_sum_.add(value) : value;
+}
+
+Totals BucketedSum::Finish(const WorkerNumbers& numbers) {
+  const at::NoGradGuard no_gradients;
+  WorkerNumbers own = numbers;
+  if (loss_sum_.defined()) own.loss_sum = loss_sum_.item<double>();
+  gradients_.SendRest();
+  std::unique_ptr<distributed::Group::Pending> statistics;
+  if (flat_statistics_.defined()) {
+    WeighStatistics();
+    statistics = group_.BeginSum(flat_statistics_);
+  }
+  NumbersSum numbers_sum(group_, own);
+  gradients_.Finish();
+  if (statistics) {
+    statistics->Wait();
+    SpreadStatistics();
+  }
+  return numbers_sum.Wait();
+}
+
+void BucketedSum::WeighStatistics() {
+  int64_t begin = 0;
+  for (const at::Tensor& statistic : statistics_) {
+    flat_statistics_.narrow(0, begin, statistic.numel()).copy_(statistic.flatten());
+    begin += statistic.numel();
+  }
+  flat_statistics_.mul_(std::pow(1 - norm_momentum_, static_cast<double>(ghosts_after_)));
+}
+
+void BucketedSum::SpreadStatistics() {
+  int64_t begin = 0;
+  for (const at::Tensor& statistic : statistics_) {
+    statistic.copy_(flat_statistics_.narrow(0, begin, statistic.numel()).view(statistic.sizes()));
+    begin += statistic.numel();
+  }
+}
+
+}  // namespace crescendo::train

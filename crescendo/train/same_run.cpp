@@ -1,0 +1,79 @@
+#include "crescendo/train/same_run.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
+#include <fmt/format.h>
+
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/version.h"
+#include "crescendo/config/describe.h"
+#include "crescendo/config/difference.h"
+#include "crescendo/config/load.h"
+#include "crescendo/train/checkpoint.h"
+
+namespace crescendo::train {
+namespace {
+
+// Changes with the labels and with their order.
+double OrderedSum(const at::Tensor& labels) {
+  return labels.to(at::kDouble).mul(at::arange(labels.numel()).to(at::kDouble).add(1)).sum().item<double>();
+}
+
+std::vector<std::string> FactsOf(at::Device device, const data::DatasetPair& data) {
+  const auto describe = [](const data::Dataset& dataset) {
+    return fmt::format("{} examples of {}, whose labels have the checksum {}", dataset.labels.size(0), dataset.name,
+                       OrderedSum(dataset.labels));
+  };
+  return {fmt::format("crescendo {} {}", Version(), Commit()),
+          fmt::format("device type {}", c10::DeviceTypeName(device.type(), /*lower_case=*/true)), describe(data.train),
+          describe(data.test)};
+}
+
+// Evaluations are made together. Threads may differ, as machines do.
+bool MustAgree(const std::string& key) {
+  return (config::EffectOf(key) != config::Effect::kNothing && key != "run.threads") || key == "run.evaluate_every";
+}
+
+// "" where this worker agrees with worker 0.
+std::string DifferenceFromWorker0(distributed::Group& group, const config::Options& options, at::Device device,
+                                  const data::DatasetPair& data) {
+  std::string found;
+  // Every worker hears all that worker 0 says, whatever it has found by then.
+  for (const std::string& own : FactsOf(device, data)) {
+    const std::string first = group.BroadcastText(own);
+    if (own != first && found.empty()) found = fmt::format("{}, worker 0 with {}", own, first);
+  }
+  const std::string first = group.BroadcastText(config::ToToml(options));
+  const config::Options of_worker_0 = config::LoadText(first, "the config of worker 0");
+  for (const config::Difference& difference : config::DifferencesBetween(of_worker_0, options)) {
+    if (!found.empty() || !MustAgree(difference.key)) continue;
+    found = fmt::format("{} = {}, worker 0 with {}", difference.key, difference.after, difference.before);
+  }
+  return found;
+}
+
+}  // namespace
+
+void RequireSameRun(distributed::Group& group, const config::Options& options, at::Device device,
+                    const data::DatasetPair& data) {
+  if (group.size() == 1) return;
+  const std::string difference = DifferenceFromWorker0(group, options, device, data);
+  if (!difference.empty()) throw UserError(fmt::format("worker {} was started with {}", group.rank(), difference));
+  group.Barrier();  // nobody begins before all are known to be the same
+}
+
+RunPosition ShareState(Parts& parts, RunPosition position) {
+  if (parts.group->size() == 1) return position;
+  for (const nn::NamedTensor& tensor : TensorsOf(parts)) parts.group->Broadcast(tensor.value.detach());
+  // All workers are the same program, so a position has the same bytes in all of them.
+  static_assert(std::is_trivially_copyable_v<RunPosition>);
+  const std::string bytes = parts.group->BroadcastText({reinterpret_cast<const char*>(&position), sizeof(position)});
+  std::memcpy(&position, bytes.data(), sizeof(position));
+  return position;
+}
+
+}  // namespace crescendo::train

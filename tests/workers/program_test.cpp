@@ -1,0 +1,351 @@
+// The real program, as several processes: started in each of the ways, and what happens when one is lost.
+#include <ATen/core/Tensor.h>
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "crescendo/nn/safetensors.h"
+#include "tests/workers/started_program.h"
+
+namespace crescendo {
+namespace {
+
+namespace fs = std::filesystem;
+using support::HasProgram;
+using support::Seconds;
+using support::StartedProgram;
+using support::WaitUntil;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::string kProgram = CRESCENDO_PROGRAM;
+constexpr Seconds kPatience{120};
+
+// A table of noise, seconds to train. Batches of 2, 4 and 8 ghosts.
+constexpr const char* kConfig = R"(
+[data]
+name = "synthetic"
+train_examples = 400
+test_examples = 600
+image_size = 8
+classes = 4
+pad = 1
+[model]
+name = "mlp"
+hidden = [16]
+ghost_batch = 4
+[reference]
+global_batch = 8
+learning_rate = 0.005
+shape = "step"
+boundaries = ["1ep", "2ep"]
+factor = 0.5
+[schedule]
+length = "3.3ep"
+max_batch = "none"
+[run]
+device = "cpu"
+threads = 1
+micro_batch = 8
+evaluate_every = "1ep"
+worker_timeout = 20
+)";
+
+class Program : public ::testing::Test {
+ protected:
+  Program() : config_(folder_.Write("small.toml", kConfig)) {}
+
+  std::vector<std::string> Train(const std::string& run, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> command = {kProgram, "train", config_, "--out", Run(run).string()};
+    command.insert(command.end(), more.begin(), more.end());
+    return command;
+  }
+  // Trains until it is stopped.
+  std::vector<std::string> TrainForLong(const std::string& run, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> command = Train(run, more);
+    command.emplace_back("schedule.length=100000ep");
+    return command;
+  }
+  fs::path Run(const std::string& run) const { return folder_ / run; }
+
+  std::vector<nlohmann::json> Log(const std::string& run, const std::string& type) const {
+    std::vector<nlohmann::json> records;
+    std::ifstream stream(Run(run) / "run.jsonl");
+    for (std::string line; std::getline(stream, line);) {
+      const auto record = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+      if (!record.is_discarded() && record["type"] == type) records.push_back(record);
+    }
+    return records;
+  }
+  // Waits until a run has come some way.
+  bool Trains(const std::string& run, StartedProgram& program) const {
+    return WaitUntil(kPatience, [&] { return !Log(run, "evaluation").empty() || program.Wait(Seconds{0}); }) &&
+           !program.Wait(Seconds{0});
+  }
+
+  // The largest difference of a weight, relative to the largest of its tensor.
+  double Difference(const std::string& a, const std::string& b) const {
+    const auto read = [&](const std::string& run) { return nn::ReadSafetensors(Run(run) / "weights.safetensors"); };
+    const nn::SafetensorsFile first = read(a);
+    const nn::SafetensorsFile second = read(b);
+    EXPECT_EQ(first.tensors.size(), second.tensors.size());
+    double largest = 0;
+    for (size_t i = 0; i < first.tensors.size(); ++i) {
+      const at::Tensor& value = first.tensors[i].value;
+      const double difference = value.sub(second.tensors[i].value).abs().max().item<double>();
+      largest = std::max(largest, difference / value.abs().max().item<double>());
+    }
+    return largest;
+  }
+
+  // What a run of several workers leaves behind is what a run of one does, with every update once.
+  void ExpectSameAsAlone(const std::string& run, size_t workers) const {
+    static const support::TemporaryFolder kept;  // the run of one, made once
+    if (fs::is_empty(kept.path())) {
+      StartedProgram alone(Train("alone"));
+      ASSERT_EQ(alone.Wait(kPatience), 0) << alone.printed();
+      fs::copy(Run("alone"), kept.path(), fs::copy_options::recursive);
+    } else {
+      fs::copy(kept.path(), Run("alone"), fs::copy_options::recursive);
+    }
+    EXPECT_LT(Difference("alone", run), 1e-4);
+    EXPECT_EQ(Log(run, "header").size(), 1);
+    EXPECT_EQ(Log(run, "header").at(0)["workers"], workers);
+    const auto one = Log("alone", "update");
+    const auto many = Log(run, "update");
+    ASSERT_EQ(many.size(), one.size());
+    for (size_t i = 0; i < one.size(); ++i) {
+      EXPECT_EQ(many[i]["updates"], one[i]["updates"]);
+      EXPECT_EQ(many[i]["global_batch"], one[i]["global_batch"]);
+      EXPECT_EQ(many[i]["workers"].size(), workers);
+      EXPECT_NEAR(many[i]["loss"].get<double>(), one[i]["loss"].get<double>(), 1e-4);
+    }
+    EXPECT_EQ(Log(run, "footer").size(), 1);
+    EXPECT_EQ(FilesOf(run), FilesOf("alone"));
+  }
+
+  std::vector<std::string> FilesOf(const std::string& run) const {
+    std::vector<std::string> files;
+    for (const auto& entry : fs::directory_iterator(Run(run))) files.push_back(entry.path().filename().string());
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  support::TemporaryFolder folder_;
+  std::string config_;
+};
+
+TEST_F(Program, RanksOfOurOwnLauncher) {
+  StartedProgram together(Train("three", {"--ranks", "3"}));
+  ASSERT_EQ(together.Wait(kPatience), 0) << together.printed();
+  EXPECT_THAT(together.printed(), HasSubstr("test accuracy"));
+  ExpectSameAsAlone("three", 3);
+}
+
+TEST_F(Program, UnderMpirun) {
+  if (!HasProgram("mpirun")) GTEST_SKIP() << "there is no mpirun (Debian: openmpi-bin)";
+  // It asks for an rsh agent even where it starts everything itself.
+  std::vector<std::string> command = {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2"};
+  const auto train = Train("mpi");
+  command.insert(command.end(), train.begin(), train.end());
+  StartedProgram mpirun(command, {{"OMPI_MCA_plm_rsh_agent", "/bin/false"}});
+  ASSERT_EQ(mpirun.Wait(kPatience), 0) << mpirun.printed();
+  ExpectSameAsAlone("mpi", 2);
+}
+
+TEST_F(Program, UnderTorchrun) {
+  const char* given = std::getenv("CRESCENDO_TORCHRUN");
+  const std::string torchrun = given != nullptr ? given : "torchrun";
+  if (!HasProgram(torchrun)) GTEST_SKIP() << "there is no torchrun; CRESCENDO_TORCHRUN says where one is";
+  std::vector<std::string> command = {torchrun, "--no-python", "--standalone", "--nproc-per-node", "2"};
+  const auto train = Train("torch");
+  command.insert(command.end(), train.begin(), train.end());
+  StartedProgram program(command);
+  ASSERT_EQ(program.Wait(kPatience), 0) << program.printed();
+  ExpectSameAsAlone("torch", 2);
+}
+
+TEST_F(Program, UnderSrun) {
+  for (const char* needed : {"srun", "slurmctld", "slurmd", "munged"}) {
+    if (::geteuid() != 0 || !HasProgram(needed)) {
+      GTEST_SKIP() << "needs root and a Slurm (Debian: slurmctld slurmd slurm-client munge)";
+    }
+  }
+  std::vector<std::string> command = {CRESCENDO_WITH_SLURM, "srun", "-n", "2", "--overcommit"};
+  const auto train = Train("slurm");
+  command.insert(command.end(), train.begin(), train.end());
+  StartedProgram srun(command);
+  ASSERT_EQ(srun.Wait(kPatience), 0) << srun.printed();
+  ExpectSameAsAlone("slurm", 2);
+}
+
+TEST_F(Program, SaysWhatIsWrongOnce) {
+  StartedProgram unknown_key(Train("run", {"--ranks", "3", "run.sed=2"}));
+  EXPECT_EQ(unknown_key.Wait(kPatience), 2);
+  EXPECT_THAT(unknown_key.printed(), HasSubstr("run.sed"));
+  EXPECT_EQ(unknown_key.printed().find("is not an option"), unknown_key.printed().rfind("is not an option"));
+
+  StartedProgram twice(Train("run", {"--ranks", "2"}),
+                       {{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "localhost"}, {"MASTER_PORT", "29500"}});
+  EXPECT_EQ(twice.Wait(kPatience), 2);
+  EXPECT_THAT(twice.printed(), HasSubstr("leave --ranks out"));
+
+  StartedProgram no_ranks(Train("run", {"--restarts", "2"}));
+  EXPECT_EQ(no_ranks.Wait(kPatience), 2);
+  EXPECT_FALSE(fs::exists(Run("run")));
+}
+
+// Worker 0 finds the folder taken after the others have started.
+TEST_F(Program, MistakeThatOnlyWorker0SeesEndsAll) {
+  folder_.Write("run/run.jsonl", "{}\n");
+  StartedProgram program(Train("run", {"--ranks", "2"}));
+  EXPECT_EQ(program.Wait(kPatience), 2) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("already holds a run"));
+}
+
+TEST_F(Program, DeathOfAWorkerEndsAllAndIsNamed) {
+  for (const char* victim : {"RANK=2", "RANK=0"}) {
+    const std::string run = std::string("killed ") + victim;
+    StartedProgram program(TrainForLong(run, {"--ranks", "3", "run.worker_timeout=600"}));
+    ASSERT_TRUE(Trains(run, program)) << program.printed();
+    const pid_t process = program.Descendant(victim);
+    ASSERT_GT(process, 0);
+    ::kill(process, SIGKILL);
+    ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+    EXPECT_THAT(program.printed(), HasSubstr(fmt::format("worker {} (process {}) was ended by signal 9 (Killed)",
+                                                         std::string(victim).substr(5), process)));
+    EXPECT_TRUE(program.Descendants().empty());
+  }
+  // What was trained up to the update in which worker 2 died is kept.
+  EXPECT_THAT(Log("killed RANK=2", "footer").at(0)["reason"].get<std::string>(),
+              AllOf(HasSubstr("worker 2 (process"), HasSubstr("is gone: its connection was closed")));
+  EXPECT_FALSE(fs::is_empty(Run("killed RANK=2") / "checkpoints"));
+}
+
+TEST_F(Program, WorkerThatHangsIsNamedAfterTheTimeout) {
+  StartedProgram program(TrainForLong("hung", {"--ranks", "3", "run.worker_timeout=3"}));
+  ASSERT_TRUE(Trains("hung", program)) << program.printed();
+  const pid_t process = program.Descendant("RANK=1");
+  ASSERT_GT(process, 0);
+  ::kill(process, SIGSTOP);
+  ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+  EXPECT_THAT(program.printed(), AllOf(HasSubstr(fmt::format("worker 1 (process {}", process)),
+                                       HasSubstr("has not been heard from for 3 s: it hangs")));
+  EXPECT_TRUE(program.Descendants().empty());
+}
+
+TEST_F(Program, RestartsGoOnFromTheLastCheckpointWithFewerWorkers) {
+  // At a rate so low that rounding is not amplified, while an update left out or done twice would show in the losses.
+  const std::vector<std::string> longer = {"schedule.length=10ep", R"(reference.boundaries=["7ep","9ep"])",
+                                           "reference.learning_rate=0.0002"};
+  std::vector<std::string> options = longer;
+  options.insert(options.end(), {"--ranks", "3", "--restarts", "2", "--restart-ranks", "2"});
+  StartedProgram program(Train("restarted", options));
+  ASSERT_TRUE(Trains("restarted", program)) << program.printed();
+  ::kill(program.Descendant("RANK=1"), SIGKILL);
+  ASSERT_EQ(program.Wait(kPatience), 0) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("going on with 2 workers (restart 1 of 2)"));
+  EXPECT_EQ(Log("restarted", "resume").size(), 1);
+
+  StartedProgram alone(Train("alone", longer));
+  ASSERT_EQ(alone.Wait(kPatience), 0) << alone.printed();
+  const auto updates = Log("restarted", "update");
+  const auto expected = Log("alone", "update");
+  ASSERT_EQ(updates.size(), expected.size());
+  for (size_t i = 0; i < updates.size(); ++i) {
+    EXPECT_NEAR(updates[i]["loss"].get<double>(), expected[i]["loss"].get<double>(), 1e-3) << i;
+  }
+  EXPECT_EQ(updates.front()["workers"].size(), 3);
+  EXPECT_EQ(updates.back()["workers"].size(), 2);
+  EXPECT_EQ(Log("restarted", "evaluation").size(), Log("alone", "evaluation").size());
+  EXPECT_LT(Difference("alone", "restarted"), 1e-3);
+}
+
+// A loss that is not a number would come again.
+TEST_F(Program, FailureOfTheRunItselfIsNotRestarted) {
+  StartedProgram program(
+      Train("wild", {"--ranks", "2", "--restarts", "5", "reference.learning_rate=1e6", "model.batch_norm=false"}));
+  ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+  EXPECT_THAT(program.printed(), AllOf(HasSubstr("the loss is"), Not(HasSubstr("going on"))));
+}
+
+TEST_F(Program, SignalsArePassedOnAndTheRunCanBeResumed) {
+  StartedProgram program(TrainForLong("stopped", {"--ranks", "2"}));
+  ASSERT_TRUE(Trains("stopped", program)) << program.printed();
+  program.Signal(SIGINT);
+  ASSERT_EQ(program.Wait(kPatience), 130) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("stopped by signal 2"));
+  const auto footer = Log("stopped", "footer").at(0);
+  EXPECT_EQ(footer["end"], "interrupted");
+
+  StartedProgram resumed({kProgram, "resume", Run("stopped").string(), "--ranks", "3"});
+  ASSERT_TRUE(WaitUntil(kPatience, [&] {
+    const auto updates = Log("stopped", "update");
+    return !updates.empty() && updates.back()["updates"] > footer["updates"];
+  })) << resumed.printed();
+  resumed.Signal(SIGTERM);
+  ASSERT_EQ(resumed.Wait(kPatience), 143) << resumed.printed();
+  int64_t expected = 1;
+  for (const auto& update : Log("stopped", "update")) EXPECT_EQ(update["updates"], expected++);
+}
+
+TEST_F(Program, WorkersEndWithTheirLauncher) {
+  StartedProgram program(TrainForLong("orphans", {"--ranks", "2"}));
+  ASSERT_TRUE(Trains("orphans", program)) << program.printed();
+  program.Signal(SIGKILL);
+  ASSERT_EQ(program.Wait(kPatience), 137);
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return program.Descendants().empty(); }));
+  EXPECT_EQ(Log("orphans", "footer").at(0)["end"], "interrupted");
+}
+
+// Two network namespaces joined by a link, each with a worker.
+class CutLink : public Program {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0 || !HasProgram("ip")) GTEST_SKIP() << "needs root and ip (Debian: iproute2)";
+    const std::string setup = fmt::format(
+        "ip netns add {0} && ip netns add {1} && ip -n {0} link add link0 type veth peer name link1 netns {1} && "
+        "ip -n {0} addr add 10.0.7.1/24 dev link0 && ip -n {1} addr add 10.0.7.2/24 dev link1 && "
+        "ip -n {0} link set link0 up && ip -n {1} link set link1 up && "
+        "ip -n {0} link set lo up && ip -n {1} link set lo up",
+        Name(0), Name(1));
+    if (Shell(setup + " > /dev/null 2>&1") != 0) {
+      GTEST_SKIP() << "network namespaces cannot be made here";
+    }
+  }
+  void TearDown() override {
+    Shell(fmt::format("ip netns del {0} > /dev/null 2>&1; ip netns del {1} > /dev/null 2>&1", Name(0), Name(1)));
+  }
+  static std::string Name(int side) { return fmt::format("crescendo{}_{}", ::getpid(), side); }
+  static int Shell(const std::string& command) { return std::system(command.c_str()); }
+};
+
+TEST_F(CutLink, EndsBothSidesAfterTheTimeout) {
+  const auto worker = [&](int side) {
+    std::vector<std::string> command = {"ip", "netns", "exec", Name(side)};
+    const auto train = TrainForLong("cut", {"run.worker_timeout=3"});
+    command.insert(command.end(), train.begin(), train.end());
+    return command;
+  };
+  const auto place = [](int rank) {
+    return std::map<std::string, std::string>{
+        {"RANK", std::to_string(rank)}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "10.0.7.1"}, {"MASTER_PORT", "29555"}};
+  };
+  StartedProgram near(worker(0), place(0));
+  StartedProgram far(worker(1), place(1));
+  ASSERT_TRUE(Trains("cut", near)) << near.printed() << far.printed();
+  ASSERT_EQ(Shell(fmt::format("ip -n {} link set link0 down", Name(0))), 0);
+  ASSERT_EQ(near.Wait(kPatience), 1) << near.printed();
+  ASSERT_EQ(far.Wait(kPatience), 1) << far.printed();
+  EXPECT_THAT(near.printed(), AllOf(HasSubstr("worker 1 (process"), HasSubstr("has not been heard from for 3 s")));
+  EXPECT_THAT(far.printed(), AllOf(HasSubstr("worker 0 (process"), HasSubstr("has not been heard from for 3 s")));
+}
+
+}  // namespace
+}  // namespace crescendo
