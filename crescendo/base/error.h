@@ -3,7 +3,8 @@
 // UserError: the user gave something that cannot work. The message says what was given, where, and what would work; the
 // command line prints it and exits with 2. It never shows a stack trace or a C++ type.
 //
-// RunError: everything given was right, but the run could not go on (a loss that is not a number, a full disk). Exit code 1.
+// RunError: everything given was right, but the run could not go on (a loss that is not a number, a full disk). Exit
+// code 1.
 //
 // CRESCENDO_ASSERT: a mistake of ours. It names the condition and the place and asks for a report.
 #pragma once
@@ -24,15 +25,14 @@ class RunError : public std::runtime_error {
 };
 
 namespace internal {
-[[noreturn]] void AssertionFailed(const char* condition, const char* file, int line,
-                                  const std::string& message);
+[[noreturn]] void AssertionFailed(const char* condition, const char* file, int line, const std::string& message);
 }  // namespace internal
 
 }  // namespace crescendo
 
-#define CRESCENDO_ASSERT(condition, message)                                              \
-  do {                                                                                    \
-    if (!(condition)) {                                                                   \
-      ::crescendo::internal::AssertionFailed(#condition, __FILE__, __LINE__, (message));  \
-    }                                                                                     \
+#define CRESCENDO_ASSERT(condition, message)                                             \
+  do {                                                                                   \
+    if (!(condition)) {                                                                  \
+      ::crescendo::internal::AssertionFailed(#condition, __FILE__, __LINE__, (message)); \
+    }                                                                                    \
   } while (false)

@@ -16,8 +16,7 @@ namespace {
 
 class Descriptor {
  public:
-  Descriptor(const std::filesystem::path& path, int flags)
-      : descriptor_(::open(path.c_str(), flags, 0644)) {}
+  Descriptor(const std::filesystem::path& path, int flags) : descriptor_(::open(path.c_str(), flags, 0644)) {}
   ~Descriptor() {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
@@ -38,8 +37,7 @@ class Descriptor {
 std::string ReadFile(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   if (!stream || std::filesystem::is_directory(path)) {
-    const char* reason =
-        std::filesystem::is_directory(path) ? "it is a folder" : std::strerror(errno);
+    const char* reason = std::filesystem::is_directory(path) ? "it is a folder" : std::strerror(errno);
     throw UserError(fmt::format("cannot read {}: {}", path.string(), reason));
   }
   std::ostringstream content;

@@ -5,8 +5,9 @@
 //
 // so that any example of any epoch can be made by any thread, rank or device, in any order, with the same result.
 //
-// The function is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), the counter-based
-// generator that cuRAND and PyTorch use; it is constexpr and has no tables, so a CUDA kernel can call the same code.
+// The function is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011), the
+// counter-based generator that cuRAND and PyTorch use; it is constexpr and has no tables, so a CUDA kernel can call the
+// same code.
 #pragma once
 
 #include <array>
@@ -31,10 +32,8 @@ constexpr std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint64
   for (int round = 0; round < 10; ++round) {
     const uint64_t product_0 = uint64_t{0xD2511F53} * counter[0];
     const uint64_t product_1 = uint64_t{0xCD9E8D57} * counter[2];
-    counter = {static_cast<uint32_t>(product_1 >> 32) ^ counter[1] ^ key_low,
-               static_cast<uint32_t>(product_1),
-               static_cast<uint32_t>(product_0 >> 32) ^ counter[3] ^ key_high,
-               static_cast<uint32_t>(product_0)};
+    counter = {static_cast<uint32_t>(product_1 >> 32) ^ counter[1] ^ key_low, static_cast<uint32_t>(product_1),
+               static_cast<uint32_t>(product_0 >> 32) ^ counter[3] ^ key_high, static_cast<uint32_t>(product_0)};
     key_low += 0x9E3779B9;
     key_high += 0xBB67AE85;
   }
@@ -43,20 +42,19 @@ constexpr std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint64
 
 // A key for the draws of one purpose: for example (seed, kExampleOrder, epoch).
 constexpr uint64_t RandomKey(uint64_t seed, Stream stream, uint64_t part = 0) {
-  const auto words = Philox({static_cast<uint32_t>(part), static_cast<uint32_t>(part >> 32),
-                             static_cast<uint32_t>(stream), 0},
-                            seed);
+  const auto words =
+      Philox({static_cast<uint32_t>(part), static_cast<uint32_t>(part >> 32), static_cast<uint32_t>(stream), 0}, seed);
   return (uint64_t{words[1]} << 32) | words[0];
 }
 
 // 64 uniform bits: the draw number `index` (and `sub`, for several draws of one thing) under `key`.
 constexpr uint64_t RandomBits(uint64_t key, uint64_t index, uint32_t sub = 0) {
-  const auto words =
-      Philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), sub, 0}, key);
+  const auto words = Philox({static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), sub, 0}, key);
   return (uint64_t{words[1]} << 32) | words[0];
 }
 
-// A uniform integer in [0, bound), from 64 uniform bits (Lemire's multiply-shift; its bias, below bound / 2^64, cannot be seen).
+// A uniform integer in [0, bound), from 64 uniform bits (Lemire's multiply-shift; its bias, below bound / 2^64, cannot
+// be seen).
 constexpr uint64_t RandomBelow(uint64_t bits, uint64_t bound) {
   __extension__ using Wide = unsigned __int128;
   return static_cast<uint64_t>((Wide{bits} * bound) >> 64);

@@ -11,8 +11,8 @@ namespace crescendo::config {
 // SettingsOf(options) without those that do not decide what is learned (difference.h: Effect::kRun stays).
 std::map<std::string, std::string> LearnedSettings(const Options& options);
 
-// These, one "key = value" a line; a file's (data.train_file, data.test_file) value is a hash of its content, so its name
-// and place do not matter. UserError where one cannot be read.
+// These, one "key = value" a line; a file's (data.train_file, data.test_file) value is a hash of its content, so its
+// name and place do not matter. UserError where one cannot be read.
 std::string LearnedText(const Options& options);
 
 // 16 hexadecimal digits of LearnedText. FNV-1a: not for secrets.

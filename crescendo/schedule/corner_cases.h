@@ -1,4 +1,5 @@
-// The choices that a schedule leaves open, each an enum with a sentence per case. The printed plan shows the case in force.
+// The choices that a schedule leaves open, each an enum with a sentence per case. The printed plan shows the case in
+// force.
 #pragma once
 
 #include "crescendo/base/enum_names.h"
@@ -41,22 +42,20 @@ inline constexpr auto kEnumCases<schedule::Policy> = std::to_array<EnumCase<sche
 });
 
 template <>
-inline constexpr auto kEnumCases<schedule::ScalingRule> =
-    std::to_array<EnumCase<schedule::ScalingRule>>({
-        {schedule::ScalingRule::kLinear, "linear",
-         "B ~ lr (Smith et al. 2018): a cut of the lr by f is a batch grown by f at the same lr"},
-        {schedule::ScalingRule::kSquareRoot, "sqrt",
-         "B ~ lr^2 (Malladi et al. 2022, for Adam): a cut by f is a batch grown by f^2 at the same lr"},
-        {schedule::ScalingRule::kSeesaw, "seesaw",
-         "lr / sqrt(f) and B x f where the reference cuts the lr by f (Meterez et al. 2025, for Adam)"},
-    });
+inline constexpr auto kEnumCases<schedule::ScalingRule> = std::to_array<EnumCase<schedule::ScalingRule>>({
+    {schedule::ScalingRule::kLinear, "linear",
+     "B ~ lr (Smith et al. 2018): a cut of the lr by f is a batch grown by f at the same lr"},
+    {schedule::ScalingRule::kSquareRoot, "sqrt",
+     "B ~ lr^2 (Malladi et al. 2022, for Adam): a cut by f is a batch grown by f^2 at the same lr"},
+    {schedule::ScalingRule::kSeesaw, "seesaw",
+     "lr / sqrt(f) and B x f where the reference cuts the lr by f (Meterez et al. 2025, for Adam)"},
+});
 
 template <>
-inline constexpr auto kEnumCases<schedule::NoiseForm> =
-    std::to_array<EnumCase<schedule::NoiseForm>>({
-        {schedule::NoiseForm::kSmallBatch, "small_batch", "lr N / (B (1-m)), the paper's working form"},
-        {schedule::NoiseForm::kExact, "exact", "lr (N/B - 1) / (1-m)"},
-    });
+inline constexpr auto kEnumCases<schedule::NoiseForm> = std::to_array<EnumCase<schedule::NoiseForm>>({
+    {schedule::NoiseForm::kSmallBatch, "small_batch", "lr N / (B (1-m)), the paper's working form"},
+    {schedule::NoiseForm::kExact, "exact", "lr (N/B - 1) / (1-m)"},
+});
 
 template <>
 inline constexpr auto kEnumCases<schedule::Rounding> = std::to_array<EnumCase<schedule::Rounding>>({
@@ -67,8 +66,7 @@ inline constexpr auto kEnumCases<schedule::Rounding> = std::to_array<EnumCase<sc
 
 template <>
 inline constexpr auto kEnumCases<schedule::EpochTail> = std::to_array<EnumCase<schedule::EpochTail>>({
-    {schedule::EpochTail::kCarry, "carry",
-     "a batch may span two epochs; only the last update of the run is short"},
+    {schedule::EpochTail::kCarry, "carry", "a batch may span two epochs; only the last update of the run is short"},
     {schedule::EpochTail::kShort, "short", "the last update of each epoch is short"},
     {schedule::EpochTail::kDrop, "drop", "examples that do not fill a batch are left out of their epoch"},
 });
@@ -87,12 +85,11 @@ inline constexpr auto kEnumCases<schedule::AtCap> = std::to_array<EnumCase<sched
 });
 
 template <>
-inline constexpr auto kEnumCases<schedule::MomentumBuffer> =
-    std::to_array<EnumCase<schedule::MomentumBuffer>>({
-        {schedule::MomentumBuffer::kKeep, "keep", "the buffer goes on as it is"},
-        {schedule::MomentumBuffer::kRescale, "rescale",
-         "the buffer is multiplied by (1-m_old)/(1-m_new), the ratio of its steady states"},
-        {schedule::MomentumBuffer::kReset, "reset", "the buffer starts again from zero"},
-    });
+inline constexpr auto kEnumCases<schedule::MomentumBuffer> = std::to_array<EnumCase<schedule::MomentumBuffer>>({
+    {schedule::MomentumBuffer::kKeep, "keep", "the buffer goes on as it is"},
+    {schedule::MomentumBuffer::kRescale, "rescale",
+     "the buffer is multiplied by (1-m_old)/(1-m_new), the ratio of its steady states"},
+    {schedule::MomentumBuffer::kReset, "reset", "the buffer starts again from zero"},
+});
 
 }  // namespace crescendo

@@ -40,8 +40,8 @@ std::vector<Examples> CycleStarts(const Restarts& shape, Examples length) {
   double cycle = static_cast<double>(shape.first_cycle.value());
   while (start < static_cast<double>(length.value())) {
     if (starts.size() == kMostCycles) {
-      throw UserError(fmt::format("a first cycle of {} examples gives more than {} restarts",
-                                  shape.first_cycle.value(), kMostCycles));
+      throw UserError(fmt::format("a first cycle of {} examples gives more than {} restarts", shape.first_cycle.value(),
+                                  kMostCycles));
     }
     starts.emplace_back(std::llround(start));
     start += cycle;
@@ -58,7 +58,8 @@ struct BreaksOf {
   std::vector<Examples> operator()(const Cosine&) const { return {}; }
   std::vector<Examples> operator()(const Polynomial&) const { return {}; }
   std::vector<Examples> operator()(const Step& shape) const {
-    RequireIncreasing(shape.boundaries, [](Examples e) { return e; }, "the boundaries of a step schedule");
+    RequireIncreasing(
+        shape.boundaries, [](Examples e) { return e; }, "the boundaries of a step schedule");
     return shape.boundaries;
   }
   std::vector<Examples> operator()(const Restarts& shape) const { return CycleStarts(shape, length); }
@@ -78,7 +79,8 @@ struct BreaksOf {
     if (shape.points.empty() || shape.points.front().first != Examples{0}) {
       throw UserError("a table of learning rates must begin at position 0");
     }
-    RequireIncreasing(shape.points, [](const auto& point) { return point.first; }, "the positions of a table");
+    RequireIncreasing(
+        shape.points, [](const auto& point) { return point.first; }, "the positions of a table");
     std::vector<Examples> breaks;
     for (const auto& [position, rate] : shape.points) breaks.push_back(position);
     return breaks;
@@ -184,7 +186,8 @@ Momentum::Momentum(double initial, const std::vector<std::pair<Examples, double>
       changes_.emplace_back(position, value);
     }
   }
-  RequireIncreasing(changes_, [](const auto& change) { return change.first; }, "the positions of a momentum table");
+  RequireIncreasing(
+      changes_, [](const auto& change) { return change.first; }, "the positions of a momentum table");
 }
 
 double Momentum::At(Examples position) const {

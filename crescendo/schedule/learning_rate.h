@@ -3,9 +3,10 @@
 //   LearningRate rate(0.1, Step{{Examples{3'000'000}, Examples{6'000'000}}, 0.2}, /*length=*/Examples{10'000'000});
 //   rate.At(Examples{3'000'000});  // 0.02: a boundary belongs to what follows it
 //
-// A planner needs two more views of a schedule. AnnealedAt is the rate without its rise: before its first maximum (warm-up,
-// one-cycle's first half) it is the maximum, because a batch must not follow a warm-up, which lowers the noise for stability and
-// not to anneal. PieceEnd cuts the schedule into pieces on which both are continuous and monotone.
+// A planner needs two more views of a schedule. AnnealedAt is the rate without its rise: before its first maximum
+// (warm-up, one-cycle's first half) it is the maximum, because a batch must not follow a warm-up, which lowers the
+// noise for stability and not to anneal. PieceEnd cuts the schedule into pieces on which both are continuous and
+// monotone.
 #pragma once
 
 #include <utility>
@@ -50,8 +51,9 @@ struct Polynomial {
   double final_rate = 0;
 };
 
-// From eps start_factor along a half cosine to eps at `rise`, then along one to eps final_factor at the end. Smith 2018, in the form of
-// PyTorch's OneCycleLR (start_factor = 1/div_factor; final_factor = 1/(div_factor final_div_factor)).
+// From eps start_factor along a half cosine to eps at `rise`, then along one to eps final_factor at the end. Smith
+// 2018, in the form of PyTorch's OneCycleLR (start_factor = 1/div_factor; final_factor = 1/(div_factor
+// final_div_factor)).
 struct OneCycle {
   Examples rise;
   double start_factor = 0.04;
@@ -64,7 +66,8 @@ struct Trapezoid {
   double final_rate = 0;
 };
 
-// Values at positions, the first at 0; the peak is the largest. Between two positions: the value before, or a straight line.
+// Values at positions, the first at 0; the peak is the largest. Between two positions: the value before, or a straight
+// line.
 struct Table {
   std::vector<std::pair<Examples, double>> points;  // increasing positions
   bool interpolate = false;
@@ -80,8 +83,8 @@ struct Warmup {
 
 class LearningRate {
  public:
-  // `peak` is the largest rate (ignored for Table, whose values are absolute); `length` is that of the whole training, > 0.
-  // UserError where the shape does not describe a schedule (positions that do not increase, a cycle of no length).
+  // `peak` is the largest rate (ignored for Table, whose values are absolute); `length` is that of the whole training,
+  // > 0. UserError where the shape does not describe a schedule (positions that do not increase, a cycle of no length).
   LearningRate(double peak, Shape shape, Examples length, Warmup warmup = {});
 
   double At(Examples position) const;
@@ -109,7 +112,8 @@ class LearningRate {
 // Momentum: a value from the start, others from positions on.
 class Momentum {
  public:
-  Momentum(double initial) : changes_{{Examples{0}, initial}} {}  // NOLINT(google-explicit-constructor): a number is one
+  Momentum(double initial)
+      : changes_{{Examples{0}, initial}} {}  // NOLINT(google-explicit-constructor): a number is one
   // UserError where positions do not increase.
   Momentum(double initial, const std::vector<std::pair<Examples, double>>& changes);
 

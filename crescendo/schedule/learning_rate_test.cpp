@@ -33,8 +33,9 @@ TEST(LearningRate, CosineIsHalfAtHalf) {
 }
 
 TEST(LearningRate, RestartsBeginAgainAfterCyclesThatGrow) {  // cycles: 0-100, 100-300, 300-700, 700-1500
-  ExpectRates({1, Restarts{Examples{100}, 2, 0}, kLength},
-              {{0, 1}, {50, 0.5}, {100, 1}, {200, 0.5}, {300, 1}, {500, 0.5}, {700, 1}, {900, 0.5 + 0.5 * std::sqrt(0.5)}});
+  ExpectRates(
+      {1, Restarts{Examples{100}, 2, 0}, kLength},
+      {{0, 1}, {50, 0.5}, {100, 1}, {200, 0.5}, {300, 1}, {500, 0.5}, {700, 1}, {900, 0.5 + 0.5 * std::sqrt(0.5)}});
   ExpectRates({1, Restarts{Examples{100}, 1, 0}, kLength}, {{0, 1}, {50, 0.5}, {100, 1}, {850, 0.5}, {900, 1}});
 }
 
@@ -48,8 +49,9 @@ TEST(LearningRate, PolynomialFollowsThePowerOfWhatRemains) {
   ExpectRates({1, Polynomial{0.5, 0.2}, kLength}, {{0, 1}, {750, 0.6}, {1000, 0.2}});
 }
 
-// torch.optim.lr_scheduler.OneCycleLR(max_lr=1, total_steps=1001, pct_start=0.301, div_factor=25, final_div_factor=1e4), whose
-// rise ends at step 300.301 - 1; the values below are the formula's at its three fixed points and at the middles.
+// torch.optim.lr_scheduler.OneCycleLR(max_lr=1, total_steps=1001, pct_start=0.301, div_factor=25,
+// final_div_factor=1e4), whose rise ends at step 300.301 - 1; the values below are the formula's at its three fixed
+// points and at the middles.
 TEST(LearningRate, OneCycleRisesAndFallsAlongCosines) {
   const LearningRate rate(1, OneCycle{Examples{300}, 0.04, 4e-6}, kLength);
   ExpectRates(rate, {{0, 0.04}, {150, 0.52}, {300, 1}, {650, (1 + 4e-6) / 2}, {1000, 4e-6}});
@@ -68,7 +70,8 @@ TEST(LearningRate, TableHoldsOrInterpolates) {
 
 TEST(LearningRate, WarmupMultipliesAnyShape) {
   ExpectRates({1, Constant{}, kLength, {Examples{100}, 0}}, {{0, 0}, {50, 0.5}, {100, 1}});
-  ExpectRates({1, Step{{Examples{50}}, 0.5}, kLength, {Examples{100}, 0.2}}, {{0, 0.2}, {25, 0.4}, {50, 0.3}, {100, 0.5}});
+  ExpectRates({1, Step{{Examples{50}}, 0.5}, kLength, {Examples{100}, 0.2}},
+              {{0, 0.2}, {25, 0.4}, {50, 0.3}, {100, 0.5}});
 }
 
 TEST(LearningRate, AnnealedLeavesOutTheRiseAndKeepsTheFall) {

@@ -10,7 +10,8 @@ namespace {
 
 int64_t CeilDivide(Examples a, Examples b) { return (a.value() + b.value() - 1) / b.value(); }
 
-// Where the reference's noise has first fallen to half of its largest: exact for steps, by bisection inside a smooth piece.
+// Where the reference's noise has first fallen to half of its largest: exact for steps, by bisection inside a smooth
+// piece.
 Examples FirstDrop(const PlanRequest& request) {
   const LearningRate& rate = request.reference.learning_rate;
   const auto fallen = [&](Examples p) { return rate.AnnealedAt(p) <= rate.peak() / 2; };
@@ -18,8 +19,8 @@ Examples FirstDrop(const PlanRequest& request) {
   while (begin < rate.length()) {
     const Examples end = rate.PieceEnd(begin);
     if (fallen(begin)) return begin;
-    Examples low = begin;                 // not fallen
-    Examples high = end - Examples{1};    // the last position of the piece
+    Examples low = begin;               // not fallen
+    Examples high = end - Examples{1};  // the last position of the piece
     if (fallen(high)) {
       while (high - low > Examples{1}) {
         const Examples middle = low + Examples{(high - low).value() / 2};
@@ -72,9 +73,8 @@ Plan::Plan(PlanRequest request, std::vector<Phase> phases, Updates reference_upd
 }
 
 Examples Plan::largest_batch() const {
-  const auto largest = std::max_element(phases_.begin(), phases_.end(), [](const Phase& a, const Phase& b) {
-    return a.global_batch < b.global_batch;
-  });
+  const auto largest = std::max_element(phases_.begin(), phases_.end(),
+                                        [](const Phase& a, const Phase& b) { return a.global_batch < b.global_batch; });
   return largest->global_batch;
 }
 
@@ -92,8 +92,8 @@ Setting Plan::AtExample(Examples position) const {
   if (after == phases_.begin()) ++after;  // examples left out before the first update of the run
   const auto phase = std::prev(after);
   const UpdateGrid grid(phase->begin_example, phase->global_batch, request_.train_examples, request_.epoch_tail);
-  const int64_t k = std::clamp<int64_t>(grid.CountBeginningBefore(position + Examples{1}) - 1, 0,
-                                        phase->updates.value() - 1);
+  const int64_t k =
+      std::clamp<int64_t>(grid.CountBeginningBefore(position + Examples{1}) - 1, 0, phase->updates.value() - 1);
   return SettingIn(static_cast<size_t>(phase - phases_.begin()), phase->begin_update + Updates{k});
 }
 
@@ -119,7 +119,8 @@ void Plan::UseFor(Setting& setting, Examples begin, Examples global_batch) const
   setting.learning_rate = LearningRateOf(r, begin, global_batch);
   const NoiseLaw exact{r.law.rule, NoiseForm::kExact};
   setting.noise_scale = NoiseScale(r.law, setting.learning_rate, r.train_examples, global_batch, setting.momentum);
-  setting.noise_scale_exact = NoiseScale(exact, setting.learning_rate, r.train_examples, global_batch, setting.momentum);
+  setting.noise_scale_exact =
+      NoiseScale(exact, setting.learning_rate, r.train_examples, global_batch, setting.momentum);
   setting.reference_noise_scale = ReferenceNoiseScale(r, begin);
   setting.reference_learning_rate = r.reference.learning_rate.At(begin);
 }

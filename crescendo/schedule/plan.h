@@ -4,9 +4,9 @@
 //   for (Plan::Cursor cursor(plan); !cursor.AtEnd(); cursor.Advance()) Use(cursor.setting());
 //   Setting setting = plan.At(Updates{1000});         // random access, O(log phases)
 //
-// A plan is a list of phases. In a phase the batch and the momentum are constant and the learning rate is a formula of the position,
-// so a plan for any number of examples is small, and its updates are counted, not stored. A Plan is immutable and may be shared
-// between threads.
+// A plan is a list of phases. In a phase the batch and the momentum are constant and the learning rate is a formula of
+// the position, so a plan for any number of examples is small, and its updates are counted, not stored. A Plan is
+// immutable and may be shared between threads.
 #pragma once
 
 #include <optional>
@@ -53,8 +53,8 @@ class UpdateGrid {
   // REQUIRES 0 < global_batch <= train_examples.
   UpdateGrid(Examples begin, Examples global_batch, Examples train_examples, EpochTail tail);
 
-  Examples Begin(int64_t k) const;                     // of update k; also, for k = a count, where the next phase would begin
-  Examples Size(int64_t k) const;                      // examples in update k
+  Examples Begin(int64_t k) const;  // of update k; also, for k = a count, where the next phase would begin
+  Examples Size(int64_t k) const;   // examples in update k
   int64_t CountBeginningBefore(Examples limit) const;  // updates that begin before `limit`
   Examples begin() const { return begin_; }
   Examples global_batch() const { return batch_; }
@@ -72,9 +72,9 @@ class UpdateGrid {
 
 // What one update uses.
 struct Setting {
-  Updates update;         // 0 for the first
-  Examples begin;         // examples seen before it
-  Examples end;           // the clock after it: begin + global_batch, and with EpochTail::kDrop what is left out behind it
+  Updates update;  // 0 for the first
+  Examples begin;  // examples seen before it
+  Examples end;    // the clock after it: begin + global_batch, and with EpochTail::kDrop what is left out behind it
   Examples global_batch;  // its examples: the phase's batch, or fewer where it is short
   double learning_rate;   // multiplies the mean gradient over global_batch
   double momentum;
@@ -86,8 +86,8 @@ struct Setting {
   double reference_learning_rate;
 };
 
-// A stretch of training with one batch and one momentum, inside one piece of the reference. Rates and noise are those of its first
-// update; `..._end` of its last. A short last update counts as if it were full.
+// A stretch of training with one batch and one momentum, inside one piece of the reference. Rates and noise are those
+// of its first update; `..._end` of its last. A short last update counts as if it were full.
 struct Phase {
   Examples begin_example;
   Examples end_example;
@@ -99,13 +99,13 @@ struct Phase {
   double learning_rate_end;
   double reference_learning_rate;
   double reference_learning_rate_end;
-  double noise_scale;              // in the form held constant
+  double noise_scale;  // in the form held constant
   double noise_scale_end;
   double noise_scale_small_batch;
   double noise_scale_exact;
-  double reference_noise_scale;    // in the form held constant
-  bool at_cap;                     // the batch would be larger without its limit
-  double lost_epochs;              // B / (N (1 - m))
+  double reference_noise_scale;  // in the form held constant
+  bool at_cap;                   // the batch would be larger without its limit
+  double lost_epochs;            // B / (N (1 - m))
 };
 
 class Plan {
@@ -114,9 +114,9 @@ class Plan {
   class Cursor {
    public:
     explicit Cursor(const Plan& plan, Updates from = Updates{0});
-    // From the update that holds the example at `from` on; at the end where there is none. Where that update begins earlier,
-    // only the rest of it is done: a short update, with the noise it would have had. So a run can go over to this plan at any
-    // position, and still every example is seen once.
+    // From the update that holds the example at `from` on; at the end where there is none. Where that update begins
+    // earlier, only the rest of it is done: a short update, with the noise it would have had. So a run can go over to
+    // this plan at any position, and still every example is seen once.
     Cursor(const Plan& plan, Examples from);
     bool AtEnd() const { return update_ >= plan_->total_updates(); }
     const Setting& setting() const { return setting_; }  // REQUIRES !AtEnd()

@@ -30,15 +30,17 @@ Shape AnyShape(int64_t length) {
 
 PlanRequest AnyRequest() {
   const auto n = *rc::gen::inRange<int64_t>(50, 3000);
-  const auto length = std::max<int64_t>(20, static_cast<int64_t>(static_cast<double>(n) * *rc::gen::element(0.7, 1.0, 3.0, 10.4)));
+  const auto length =
+      std::max<int64_t>(20, static_cast<int64_t>(static_cast<double>(n) * *rc::gen::element(0.7, 1.0, 3.0, 10.4)));
   const auto batch = *rc::gen::inRange<int64_t>(2, n / 3);
   const Warmup warmup{Examples{*rc::gen::element<int64_t>(0, length / 10)}, 0.1};
-  PlanRequest request{.train_examples = Examples{n},
-                      .reference = {LearningRate(0.1, AnyShape(length), Examples{length}, warmup), 0.9, Examples{batch}},
-                      .policy = *rc::gen::element(Policy::kDecay, Policy::kGrow),
-                      .learning_rate = *rc::gen::element(0.1, 0.2, 0.05),
-                      .momentum = *rc::gen::element(0.9, 0.95, 0.0),
-                      .max_batch = Examples{*rc::gen::inRange<int64_t>(n / 10 + 1, n)}};
+  PlanRequest request{
+      .train_examples = Examples{n},
+      .reference = {LearningRate(0.1, AnyShape(length), Examples{length}, warmup), 0.9, Examples{batch}},
+      .policy = *rc::gen::element(Policy::kDecay, Policy::kGrow),
+      .learning_rate = *rc::gen::element(0.1, 0.2, 0.05),
+      .momentum = *rc::gen::element(0.9, 0.95, 0.0),
+      .max_batch = Examples{*rc::gen::inRange<int64_t>(n / 10 + 1, n)}};
   request.rounding = *rc::gen::element(Rounding::kNearest, Rounding::kMultiple, Rounding::kPower);
   request.batch_multiple = *rc::gen::inRange<int64_t>(1, n / 10 + 1);
   request.hysteresis = *rc::gen::element(0.0, 0.25, 1.0);
@@ -132,7 +134,8 @@ RC_GTEST_PROP(PlanProperty, AFallingReferenceNeverShrinksTheBatch, ()) {
   }
 }
 
-// The bisection of phases against the definition: without hysteresis each update's batch is the rounded ideal at its start.
+// The bisection of phases against the definition: without hysteresis each update's batch is the rounded ideal at its
+// start.
 RC_GTEST_PROP(PlanProperty, WithoutHysteresisEachUpdateHasTheIdealBatchOfItsStart, ()) {
   PlanRequest request = AnyRequest();
   request.policy = Policy::kGrow;

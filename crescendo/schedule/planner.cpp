@@ -12,7 +12,8 @@ namespace {
 
 double Value(Examples examples) { return static_cast<double>(examples.value()); }
 
-// This run's learning rate if its batch could be any number: held, or under Seesaw lowered by the root of the reference's cut.
+// This run's learning rate if its batch could be any number: held, or under Seesaw lowered by the root of the
+// reference's cut.
 double IntendedRate(const PlanRequest& request, Examples position) {
   if (request.law.rule != ScalingRule::kSeesaw || request.policy == Policy::kDecay) return request.learning_rate;
   const LearningRate& rate = request.reference.learning_rate;
@@ -55,8 +56,8 @@ Examples ChooseBatch(const PlanRequest& request, Examples largest, Examples posi
   return change >= 1 + request.hysteresis ? candidate : before;
 }
 
-// How many of the updates of `grid`, at most `most`, come before one that would choose another batch. Inside a piece of the reference
-// the choice changes once and does not come back, so doubling and bisection find the place.
+// How many of the updates of `grid`, at most `most`, come before one that would choose another batch. Inside a piece of
+// the reference the choice changes once and does not come back, so doubling and bisection find the place.
 int64_t CountUntilBatchChanges(const PlanRequest& request, Examples largest, const UpdateGrid& grid, int64_t most) {
   const auto changes = [&](int64_t k) {
     return ChooseBatch(request, largest, grid.Begin(k), grid.global_batch()) != grid.global_batch();
@@ -117,9 +118,9 @@ std::vector<Phase> MakePhases(const PlanRequest& request) {
   Updates update{0};
   Examples batch{0};
   while (position < total) {
-    const Examples piece_end = std::min({request.reference.learning_rate.PieceEnd(position),
-                                         request.reference.momentum.NextChange(position),
-                                         request.momentum.NextChange(position), total});
+    const Examples piece_end =
+        std::min({request.reference.learning_rate.PieceEnd(position), request.reference.momentum.NextChange(position),
+                  request.momentum.NextChange(position), total});
     batch = ChooseBatch(request, largest, position, batch);
     UpdateGrid grid(position, batch, request.train_examples, request.epoch_tail);
     if (grid.Begin(0) >= piece_end) {  // nothing but examples that are left out of their epoch
@@ -138,7 +139,8 @@ std::vector<Phase> MakePhases(const PlanRequest& request) {
     if (request.at_cap == AtCap::kError && phases.back().at_cap) {
       throw UserError(fmt::format(
           "the schedule wants a batch of {:.0f} at example {}, above the largest allowed, {} (schedule.max_batch), and "
-          "schedule.at_cap = error refuses that; raise max_batch or let the learning rate take the rest with at_cap = hybrid",
+          "schedule.at_cap = error refuses that; raise max_batch or let the learning rate take the rest with at_cap = "
+          "hybrid",
           std::max(IdealBatch(request, position), IdealBatch(request, grid.Begin(updates - 1))), position.value(),
           largest.value()));
     }
@@ -208,7 +210,8 @@ double LearningRateOf(const PlanRequest& request, Examples position, Examples gl
     if (IdealBatch(request, position) > Value(largest)) {
       const double annealed = request.reference.learning_rate.AnnealedAt(position);
       const double rise = annealed > 0 ? request.reference.learning_rate.At(position) / annealed : 1;
-      noise = NoiseScale(request.law, IntendedRate(request, position) * rise, request.train_examples, largest, momentum);
+      noise =
+          NoiseScale(request.law, IntendedRate(request, position) * rise, request.train_examples, largest, momentum);
     }
   }
   return LearningRateForNoise(request.law, noise, request.train_examples, global_batch, momentum);

@@ -56,8 +56,22 @@ const PaperRow kPaperRows[] = {
     {"5.1 grow", Policy::kGrow, 0.1, 0.9, kN, {128, 640, 3200, 16'000}, {0.1, 0.1, 0.1, 0.1}, 28'890},
     {"5.2 original", Policy::kDecay, 0.1, 0.9, 5120, {128, 128, 128, 128}, {0.1, 0.02, 0.004, 0.0008}, 80'000},
     {"5.2 increasing batch", Policy::kGrow, 0.1, 0.9, 5120, {128, 640, 3200, 5120}, {0.1, 0.1, 0.1, 0.032}, 29'187.5},
-    {"5.2 increased initial lr", Policy::kGrow, 0.5, 0.9, 5120, {640, 3200, 5120, 5120}, {0.5, 0.5, 0.16, 0.032}, 6453.125},
-    {"5.2 increased momentum", Policy::kGrow, 0.5, 0.98, 5120, {3200, 5120, 5120, 5120}, {0.5, 0.16, 0.032, 0.0064}, 2351.5625},
+    {"5.2 increased initial lr",
+     Policy::kGrow,
+     0.5,
+     0.9,
+     5120,
+     {640, 3200, 5120, 5120},
+     {0.5, 0.5, 0.16, 0.032},
+     6453.125},
+    {"5.2 increased momentum",
+     Policy::kGrow,
+     0.5,
+     0.98,
+     5120,
+     {3200, 5120, 5120, 5120},
+     {0.5, 0.16, 0.032, 0.0064},
+     2351.5625},
 };
 
 TEST(Planner, GivesThePapersSchedules) {
@@ -74,9 +88,9 @@ TEST(Planner, GivesThePapersSchedules) {
   }
 }
 
-// Worked by hand. B=128 until epoch 60: ceil(3,000,000 / 128) = 23,438 updates, the last reaching example 3,000,064. B=640 from there:
-// ceil(2,999,936 / 640) = 4,688, to 6,000,384. B=3200: ceil(1,999,616 / 3200) = 625, to 8,000,384. B=16,000:
-// ceil(2,239,616 / 16,000) = 140, the last of 15,616 examples.
+// Worked by hand. B=128 until epoch 60: ceil(3,000,000 / 128) = 23,438 updates, the last reaching example 3,000,064.
+// B=640 from there: ceil(2,999,936 / 640) = 4,688, to 6,000,384. B=3200: ceil(1,999,616 / 3200) = 625, to 8,000,384.
+// B=16,000: ceil(2,239,616 / 16,000) = 140, the last of 15,616 examples.
 TEST(Planner, CountsWholeUpdatesExactly) {
   const Plan plan = MakePlan(Paper(Policy::kGrow, 0.1, 0.9, kN));
   ASSERT_EQ(plan.phases().size(), 4);
@@ -130,7 +144,8 @@ TEST(Planner, ImageNetOfSection53) {
     const Plan plan = MakePlan(request);
     EXPECT_EQ(Batches(plan), row.batches);
     for (size_t i = 0; i < 4; ++i) EXPECT_NEAR(Rates(plan)[i], row.rates[i], 1e-12);
-    EXPECT_NEAR(static_cast<double>(plan.total_updates().value()), row.updates, 5) << row.max_batch << " " << row.momentum;
+    EXPECT_NEAR(static_cast<double>(plan.total_updates().value()), row.updates, 5)
+        << row.max_batch << " " << row.momentum;
   }
 }
 
@@ -152,7 +167,8 @@ TEST(Planner, HysteresisGivesACosineAFewBatchesAndTheRateTheRest) {
   EXPECT_EQ(stepped.largest_batch(), Examples{1000});
   for (const Plan* plan : {&smooth, &stepped}) {
     for (Plan::Cursor c(*plan); !c.AtEnd(); c.Advance()) {
-      EXPECT_NEAR(c.setting().noise_scale, c.setting().reference_noise_scale, 1e-12 * c.setting().reference_noise_scale);
+      EXPECT_NEAR(c.setting().noise_scale, c.setting().reference_noise_scale,
+                  1e-12 * c.setting().reference_noise_scale);
     }
   }
 }
@@ -308,12 +324,13 @@ TEST(Plan, WarnsWhereTheMomentumBufferLosesTooMuch) {
 TEST(Plan, ATrillionExamplesInAThousandPhasesAreCountedNotStored) {
   std::vector<Examples> boundaries;
   for (int64_t i = 1; i < 1000; ++i) boundaries.emplace_back(i * 1'000'000'000);
-  PlanRequest request{.train_examples = Examples{1'000'000'000},
-                      .reference = {LearningRate(0.1, Step{boundaries, 0.999}, Examples{1'000'000'000'000}), 0.9, Examples{256}},
-                      .policy = Policy::kGrow,
-                      .learning_rate = 0.1,
-                      .momentum = 0.9,
-                      .max_batch = Examples{100'000'000}};
+  PlanRequest request{
+      .train_examples = Examples{1'000'000'000},
+      .reference = {LearningRate(0.1, Step{boundaries, 0.999}, Examples{1'000'000'000'000}), 0.9, Examples{256}},
+      .policy = Policy::kGrow,
+      .learning_rate = 0.1,
+      .momentum = 0.9,
+      .max_batch = Examples{100'000'000}};
   const Plan plan = MakePlan(request);
   EXPECT_EQ(plan.phases().size(), 1000);
   EXPECT_GT(plan.total_updates().value(), 1'000'000'000);

@@ -21,8 +21,8 @@ GhostSizes SplitIntoGhosts(Examples global_batch, Examples ghost_batch);
 
 // The part of a global batch that one rank computes.
 struct RankShare {
-  Examples begin;        // offset in the global batch
-  Examples size;         // 0 on a rank that has no part in this update
+  Examples begin;         // offset in the global batch
+  Examples size;          // 0 on a rank that has no part in this update
   GhostSizes ghosts;      // sum = size
   int64_t ghosts_before;  // those of the ranks before this one
   int64_t ghosts_after;   // those of the ranks behind this one

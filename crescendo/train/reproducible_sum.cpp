@@ -70,8 +70,8 @@ Totals ReproducibleSum::Finish(const WorkerNumbers& numbers) {
   return totals;
 }
 
-// All workers' nodes, in the order of their ghosts. One at a time: every worker gives zeros for what is not its own, and
-// a number plus zeros is that number.
+// All workers' nodes, in the order of their ghosts. One at a time: every worker gives zeros for what is not its own,
+// and a number plus zeros is that number.
 TreeSum ReproducibleSum::Gather() const {
   TreeSum all;
   std::vector<at::Tensor> like = parameters_;
@@ -90,7 +90,8 @@ TreeSum ReproducibleSum::Gather() const {
       loss.zero_();
       if (rank == group_.rank()) {
         const TreeSum::Node& node = tree_.nodes().at(own++);
-        CRESCENDO_ASSERT(node.range.begin == range.begin && node.range.count == range.count, "a node is where it is looked for");
+        CRESCENDO_ASSERT(node.range.begin == range.begin && node.range.count == range.count,
+                         "a node is where it is looked for");
         int64_t begin = 0;
         for (size_t i = 0; i < like.size(); ++i) {
           flat.narrow(0, begin, like[i].numel()).view(like[i].sizes()).copy_(node.values[i]);

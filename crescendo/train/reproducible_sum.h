@@ -10,8 +10,8 @@
 // The forward pass of a ghost begins with statistics of 0 and so leaves a s_k in them: a term of the sum. (A single
 // ghost begins with r, since one that is too small for a variance is normalised by r; its sum is what it leaves.)
 //
-// Of several workers each makes the tree of its own ghosts; what is left, at most 2 log2(ghosts) nodes of the size of the
-// model each, goes to all others, and every worker finishes the tree. That is more to send than in normal mode, and
+// Of several workers each makes the tree of its own ghosts; what is left, at most 2 log2(ghosts) nodes of the size of
+// the model each, goes to all others, and every worker finishes the tree. That is more to send than in normal mode, and
 // nothing of it is hidden behind the backward pass.
 #pragma once
 
