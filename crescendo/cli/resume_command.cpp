@@ -88,13 +88,14 @@ int Branch(const Arguments& arguments) {
     at = config::ParsePosition(arguments.at);
     if (!at) throw UserError(fmt::format("--at {} is not a position, such as 60ep or 40ksp", arguments.at));
   }
+  if (place.rank == 0) train::RunFolder::RequireFree(arguments.branch);
   const train::Continuation next =
       train::PrepareBranch(train::RunFolder{arguments.folder}, arguments.overrides, at, WarnFor(place));
   const schedule::Plan plan = train::BuildPlan(next.options);
-  const train::RunFolder folder = place.rank == 0 ? train::RunFolder::Create(arguments.branch, /*force=*/false)
-                                                  : train::RunFolder(arguments.branch);
+  const train::RunFolder folder(arguments.branch);
   RunScreen screen(plan);
-  return ReportEnd(train::BranchInto(folder, next, {&screen}, CatchStopSignals(), place), plan, folder, place);
+  return ReportEnd(train::BranchInto(arguments.branch, next, {&screen}, CatchStopSignals(), place), plan, folder,
+                   place);
 }
 
 }  // namespace

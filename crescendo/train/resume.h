@@ -4,7 +4,7 @@
 //   report::RunFooter footer = ResumeIn(folder, next, watchers, stop);          // session.h
 //
 //   Continuation next = PrepareBranch(folder, {"schedule.policy=decay"}, {}, warn);
-//   report::RunFooter footer = BranchInto(new_folder, next, watchers, stop);
+//   report::RunFooter footer = BranchInto("runs/new", next, watchers, stop);
 //
 // A run that is resumed ends in the same bits as one that was never stopped, so everything that could change them must
 // be what it was: options, plan, data, and with them threads and micro-batch, also where the config left those to be

@@ -232,8 +232,9 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
   });
 }
 
-report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                             const std::atomic<int>& stop, const distributed::WorkerPlace& place) {
+report::RunFooter BranchInto(const std::filesystem::path& path, const Continuation& next,
+                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop,
+                             const distributed::WorkerPlace& place) {
   const RunPosition& start = next.checkpoint.state.position;
   Parts parts = Build(next.layout, place);
   return ForAllWorkers(parts, [&](bool writes) {
@@ -249,6 +250,7 @@ report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, 
     report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
     header.branched_from = next.branched_from;
     header.begin_examples = start.examples;
+    const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false) : RunFolder(path);
     return Begin(folder, parts, next.options, header, start, watchers, stop, writes);
   });
 }

@@ -31,9 +31,11 @@ report::RunFooter TrainInto(const RunFolder& folder, const config::Options& opti
 report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
                            const std::atomic<int>& stop, const distributed::WorkerPlace& place = {});
 
-// Begins a new run in the fresh `folder` from the state of another. UserError where the state does not fit the model.
-report::RunFooter BranchInto(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                             const std::atomic<int>& stop, const distributed::WorkerPlace& place = {});
+// Begins a new run at `path` (RunFolder::Create, once all that it needs was found) from the state of another. UserError
+// where the state does not fit the model.
+report::RunFooter BranchInto(const std::filesystem::path& path, const Continuation& next,
+                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop,
+                             const distributed::WorkerPlace& place = {});
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
 // with; `overrides` ("key=value") for what differs here, as data.folder.

@@ -39,7 +39,7 @@ class Branch : public ::testing::Test {
     const std::atomic<int> stop = 0;
     Memory memory;
     fs::remove_all(branch());
-    train::BranchInto(RunFolder::Create(branch(), false), next, {&memory}, stop);
+    train::BranchInto(branch(), next, {&memory}, stop);
     return memory;
   }
   fs::path branch() const { return folder_ / "branch"; }

@@ -148,8 +148,22 @@ TEST_F(Program, RanksOfOurOwnLauncher) {
   ExpectSameAsAlone("three", 3);
 }
 
+TEST_F(Program, ReproducibleRunsOfAnyNumberHaveTheSameDigest) {
+  const auto weights = [&](const std::string& name, const std::string& ranks, const std::string& micro_batch) {
+    StartedProgram run(Train(name, {"--ranks", ranks, "run.reproducible=true", "run.micro_batch=" + micro_batch}));
+    EXPECT_EQ(run.Wait(kPatience), 0) << run.printed();
+    StartedProgram digest({kProgram, "digest", Run(name).string()});
+    EXPECT_EQ(digest.Wait(kPatience), 0) << digest.printed();
+    return digest.printed();
+  };
+  const std::string one = weights("one", "1", "8");
+  EXPECT_THAT(one, HasSubstr("weights"));
+  EXPECT_EQ(weights("two", "2", "4"), one);
+  EXPECT_EQ(weights("three", "3", "16"), one);
+}
+
 TEST_F(Program, UnderMpirun) {
-  if (!HasProgram("mpirun")) GTEST_SKIP() << "there is no mpirun (Debian: openmpi-bin)";
+  if (!HasProgram("mpirun")) GTEST_SKIP() << "needs mpirun: apt install openmpi-bin";
   // It asks for an rsh agent even where it starts everything itself.
   std::vector<std::string> command = {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2"};
   const auto train = Train("mpi");
@@ -162,7 +176,7 @@ TEST_F(Program, UnderMpirun) {
 TEST_F(Program, UnderTorchrun) {
   const char* given = std::getenv("CRESCENDO_TORCHRUN");
   const std::string torchrun = given != nullptr ? given : "torchrun";
-  if (!HasProgram(torchrun)) GTEST_SKIP() << "there is no torchrun; CRESCENDO_TORCHRUN says where one is";
+  if (!HasProgram(torchrun)) GTEST_SKIP() << "needs torchrun: pip install torch, or CRESCENDO_TORCHRUN=PROGRAM";
   std::vector<std::string> command = {torchrun, "--no-python", "--standalone", "--nproc-per-node", "2"};
   const auto train = Train("torch");
   command.insert(command.end(), train.begin(), train.end());
@@ -174,7 +188,7 @@ TEST_F(Program, UnderTorchrun) {
 TEST_F(Program, UnderSrun) {
   for (const char* needed : {"srun", "slurmctld", "slurmd", "munged"}) {
     if (::geteuid() != 0 || !HasProgram(needed)) {
-      GTEST_SKIP() << "needs root and a Slurm (Debian: slurmctld slurmd slurm-client munge)";
+      GTEST_SKIP() << "needs root and Slurm: apt install slurmctld slurmd slurm-client munge";
     }
   }
   std::vector<std::string> command = {CRESCENDO_WITH_SLURM, "srun", "-n", "2", "--overcommit"};
@@ -308,7 +322,7 @@ TEST_F(Program, WorkersEndWithTheirLauncher) {
 class CutLink : public Program {
  protected:
   void SetUp() override {
-    if (::geteuid() != 0 || !HasProgram("ip")) GTEST_SKIP() << "needs root and ip (Debian: iproute2)";
+    if (::geteuid() != 0 || !HasProgram("ip")) GTEST_SKIP() << "needs root and ip: apt install iproute2";
     const std::string setup = fmt::format(
         "ip netns add {0} && ip netns add {1} && ip -n {0} link add link0 type veth peer name link1 netns {1} && "
         "ip -n {0} addr add 10.0.7.1/24 dev link0 && ip -n {1} addr add 10.0.7.2/24 dev link1 && "
