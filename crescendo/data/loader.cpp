@@ -106,8 +106,9 @@ Batch Loader::Take() {
   }
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
+  const bool one_more_may_be_made = jobs_.size() >= prefetch_;
   lock.unlock();
-  work_to_do_.notify_one();  // one more may be made ahead
+  if (one_more_may_be_made) work_to_do_.notify_one();
   if (job.failure) std::rethrow_exception(job.failure);
   return std::move(job.batch);
 }
