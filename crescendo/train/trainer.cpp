@@ -153,8 +153,8 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
   return loss.detach();
 }
 
-// Keeps the loader's threads busy with the micro-batches that the plan says come next; several at a time, since waking a
-// thread takes as long as making a small one.
+// Keeps the loader's threads busy with the micro-batches that the plan says come next; several at a time, since waking
+// a thread takes as long as making a small one.
 void Trainer::RequestExamples() {
   if (requested_ > static_cast<size_t>(parts_.options.data.prefetch) / 2) return;
   while (requested_ < static_cast<size_t>(parts_.options.data.prefetch) && !ahead_.AtEnd()) {

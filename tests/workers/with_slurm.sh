@@ -4,6 +4,7 @@
 set -euo pipefail
 folder=$(mktemp -d)
 daemons=()
+# shellcheck disable=SC2317  # the trap calls it
 cleanup() {
   for daemon in "${daemons[@]}"; do kill "$daemon" 2> /dev/null || true; done
   wait "${daemons[@]}" 2> /dev/null || true
@@ -62,7 +63,7 @@ status=0
 "$@" || status=$?
 # The daemon of a step ends a moment after the step, and not at all once slurmctld is gone.
 for ((i = 0; i < 300; ++i)); do
-  [[ -z $(squeue --noheader --states=all --format=%T | grep -v COMPLETED) ]] && break
+  (($(squeue --noheader --states=all --format=%T | grep -cv COMPLETED) > 0)) || break
   sleep 0.1
 done
 exit $status
