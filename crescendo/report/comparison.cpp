@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "crescendo/report/text_table.h"
 
@@ -26,10 +27,10 @@ std::vector<std::string> Row(const NamedRun& named) {
   if (run.footer) {
     const double seconds = run.footer->train_seconds;
     row[1] = WithThousands(run.footer->updates.value());
-    row[3] = seconds < 100 ? fmt::format("{:.1f}", seconds) : WithThousands(static_cast<int64_t>(seconds + 0.5));
+    row[3] = seconds < 100 ? fmt::format("{:.1f}", seconds) : WithThousands(std::llround(seconds));
     if (seconds > 0) {
       const double speed = static_cast<double>(run.footer->examples.value()) / seconds;
-      row[4] = WithThousands(static_cast<int64_t>(speed + 0.5));
+      row[4] = WithThousands(std::llround(speed));
     }
   }
   if (evaluation != nullptr) row[2] = fmt::format("{:.2f}%", 100 * evaluation->accuracy);

@@ -193,7 +193,7 @@ void Progress::ShowLine(bool now) {
 }
 
 // A terminal that has gone away must not end a run: what cannot be shown is not shown.
-void Progress::Write(const std::string& text) {
+void Progress::Write(const std::string& text) const {
   for (size_t done = 0; done < text.size();) {
     const ssize_t written = write(fd_, text.data() + done, text.size() - done);
     if (written <= 0) return;

@@ -60,7 +60,7 @@ class Progress {
 
  private:
   void ShowLine(bool now);
-  void Write(const std::string& text);
+  void Write(const std::string& text) const;
   int Width() const;
   double SecondsLeft() const;
 

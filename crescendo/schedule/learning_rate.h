@@ -112,8 +112,8 @@ class LearningRate {
 // Momentum: a value from the start, others from positions on.
 class Momentum {
  public:
-  Momentum(double initial)
-      : changes_{{Examples{0}, initial}} {}  // NOLINT(google-explicit-constructor): a number is one
+  // NOLINTNEXTLINE(google-explicit-constructor): a number is one
+  Momentum(double initial) : changes_{{Examples{0}, initial}} {}
   // UserError where positions do not increase.
   Momentum(double initial, const std::vector<std::pair<Examples, double>>& changes);
 

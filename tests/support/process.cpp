@@ -73,6 +73,14 @@ bool ReadInto(std::string& text, int descriptor) {
 
 }  // namespace
 
+bool SystemGivesTerminals() {
+  Channel channel;
+  if (::openpty(&channel.read_end, &channel.write_end, nullptr, nullptr, nullptr) != 0) return false;
+  ::close(channel.read_end);
+  ::close(channel.write_end);
+  return true;
+}
+
 ProcessResult RunProcess(const std::vector<std::string>& arguments, const ProcessOptions& options) {
   const Channel output = MakePipe();
   const Channel errors = options.terminal_columns > 0 ? MakeTerminal(options.terminal_columns) : MakePipe();

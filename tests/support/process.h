@@ -29,10 +29,13 @@ struct ProcessOptions {
   // Ends it with SIGKILL once this is true; asked about every millisecond, with what it has printed on stderr.
   std::function<bool(const std::string& errors)> kill_when = {};
   std::string output_file = {};  // where stdout goes; "": into the result
-  int terminal_columns = 0;      // above 0: stderr is a terminal so wide
+  int terminal_columns = 0;      // above 0: stderr is a terminal so wide; REQUIRES SystemGivesTerminals()
   int64_t most_memory = -1;      // bytes of address space; below 0: no limit
   int64_t largest_file = -1;     // bytes that a file it writes may have; below 0: no limit
 };
+
+// False where /dev/pts is not there, as in a plain chroot.
+bool SystemGivesTerminals();
 
 // The first argument is the program. One that runs for two minutes is ended by SIGALRM.
 ProcessResult RunProcess(const std::vector<std::string>& arguments, const ProcessOptions& options = {});
