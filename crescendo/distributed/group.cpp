@@ -3,7 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 
-#include <cstring>
+#include <algorithm>
 
 namespace crescendo::distributed {
 
@@ -19,7 +19,7 @@ std::string Group::BroadcastText(const std::string& text) {
   if (length.item<int64_t>() == 0) return "";
   const at::Tensor bytes = at::empty({length.item<int64_t>()}, at::TensorOptions(at::kByte));
   auto* data = reinterpret_cast<char*>(bytes.mutable_data_ptr<uint8_t>());
-  if (rank() == 0) std::memcpy(data, text.data(), text.size());
+  if (rank() == 0) std::copy(text.begin(), text.end(), data);
   Broadcast(bytes);
   return {data, static_cast<size_t>(bytes.numel())};
 }

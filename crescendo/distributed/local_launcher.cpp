@@ -72,6 +72,8 @@ class Launch {
   }
 
   ~Launch() { SendToAll(SIGKILL); }
+  Launch(const Launch&) = delete;
+  Launch& operator=(const Launch&) = delete;
 
   LaunchResult Wait(std::chrono::milliseconds grace) {
     LaunchResult result;
