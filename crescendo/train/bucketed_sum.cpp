@@ -51,33 +51,17 @@ Totals BucketedSum::Finish(const WorkerNumbers& numbers) {
   gradients_.SendRest();
   std::unique_ptr<distributed::Group::Pending> statistics;
   if (flat_statistics_.defined()) {
-    WeighStatistics();
+    Pack(statistics_, flat_statistics_);
+    flat_statistics_.mul_(std::pow(1 - norm_momentum_, static_cast<double>(ghosts_after_)));
     statistics = group_.BeginSum(flat_statistics_);
   }
   NumbersSum numbers_sum(group_, own);
   gradients_.Finish();
   if (statistics) {
     statistics->Wait();
-    SpreadStatistics();
+    Unpack(flat_statistics_, statistics_);
   }
   return numbers_sum.Wait();
-}
-
-void BucketedSum::WeighStatistics() {
-  int64_t begin = 0;
-  for (const at::Tensor& statistic : statistics_) {
-    flat_statistics_.narrow(0, begin, statistic.numel()).copy_(statistic.flatten());
-    begin += statistic.numel();
-  }
-  flat_statistics_.mul_(std::pow(1 - norm_momentum_, static_cast<double>(ghosts_after_)));
-}
-
-void BucketedSum::SpreadStatistics() {
-  int64_t begin = 0;
-  for (const at::Tensor& statistic : statistics_) {
-    statistic.copy_(flat_statistics_.narrow(0, begin, statistic.numel()).view(statistic.sizes()));
-    begin += statistic.numel();
-  }
 }
 
 }  // namespace crescendo::train

@@ -31,9 +31,6 @@ class BucketedSum : public UpdateSum {
   Totals Finish(const WorkerNumbers& numbers) override;
 
  private:
-  void WeighStatistics();
-  void SpreadStatistics();
-
   distributed::Group& group_;
   std::vector<at::Tensor> statistics_;  // the model's
   at::Tensor flat_statistics_;          // one after the other; undefined where there are none to sum

@@ -92,22 +92,15 @@ TreeSum ReproducibleSum::Gather() const {
         const TreeSum::Node& node = tree_.nodes().at(own++);
         CRESCENDO_ASSERT(node.range.begin == range.begin && node.range.count == range.count,
                          "a node is where it is looked for");
-        int64_t begin = 0;
-        for (size_t i = 0; i < like.size(); ++i) {
-          flat.narrow(0, begin, like[i].numel()).view(like[i].sizes()).copy_(node.values[i]);
-          begin += like[i].numel();
-        }
+        Pack({node.values.begin(), node.values.end() - 1}, flat);
         loss.copy_(node.values.back());
       }
       const auto loss_sum = group_.BeginSum(loss);
       group_.Sum(flat);
       loss_sum->Wait();
       std::vector<at::Tensor> values;
-      int64_t begin = 0;
-      for (const at::Tensor& tensor : like) {
-        values.push_back(at::empty_like(tensor).copy_(flat.narrow(0, begin, tensor.numel()).view(tensor.sizes())));
-        begin += tensor.numel();
-      }
+      for (const at::Tensor& tensor : like) values.push_back(at::empty_like(tensor));
+      Unpack(flat, values);
       values.push_back(loss.clone());
       all.Append({range, std::move(values)});
     }

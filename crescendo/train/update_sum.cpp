@@ -19,6 +19,22 @@ std::unique_ptr<UpdateSum> MakeUpdateSum(distributed::Group& group, nn::Model& m
   return std::make_unique<BucketedSum>(group, model, options.model.norm_momentum);
 }
 
+void Pack(const std::vector<at::Tensor>& tensors, const at::Tensor& flat) {
+  int64_t begin = 0;
+  for (const at::Tensor& tensor : tensors) {
+    flat.narrow(0, begin, tensor.numel()).view(tensor.sizes()).copy_(tensor);
+    begin += tensor.numel();
+  }
+}
+
+void Unpack(const at::Tensor& flat, const std::vector<at::Tensor>& tensors) {
+  int64_t begin = 0;
+  for (const at::Tensor& tensor : tensors) {
+    tensor.copy_(flat.narrow(0, begin, tensor.numel()).view(tensor.sizes()));
+    begin += tensor.numel();
+  }
+}
+
 // Zeros, but for this worker's row: sums of it are exact.
 NumbersSum::NumbersSum(distributed::Group& group, const WorkerNumbers& numbers)
     : table_(at::zeros({group.size(), kNumbersPerWorker}, at::TensorOptions(at::kDouble))) {

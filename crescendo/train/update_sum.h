@@ -61,6 +61,10 @@ class UpdateSum {
 // `group` and `model` must outlive it.
 std::unique_ptr<UpdateSum> MakeUpdateSum(distributed::Group& group, nn::Model& model, const config::Options& options);
 
+// The elements of `tensors` one after the other into `flat`, whose size is the sum of theirs; and back.
+void Pack(const std::vector<at::Tensor>& tensors, const at::Tensor& flat);
+void Unpack(const at::Tensor& flat, const std::vector<at::Tensor>& tensors);
+
 // The exchange of the numbers alone: what every worker says is sent to all.
 class NumbersSum {
  public:
