@@ -107,7 +107,7 @@ struct DataOptions {
     visit("image_size", self.image_size,
           {.unit = "pixels", .sentence = "height and width", .minimum = 4, .maximum = 512, .only_with = kSynthetic});
     visit("threads", self.threads,
-          {.sentence = "threads that prepare examples beside the training", .minimum = 1, .maximum = 64});
+          {.sentence = "threads that prepare images beside the training", .minimum = 1, .maximum = 64});
     visit("prefetch", self.prefetch,
           {.unit = "micro-batches", .sentence = "how far they work ahead", .minimum = 1, .maximum = 64});
   }
