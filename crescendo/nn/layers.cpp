@@ -6,6 +6,8 @@
 
 #include <cmath>
 
+#include "crescendo/nn/linear_function.h"
+
 namespace crescendo::nn {
 
 Convolution::Convolution(Model& model, InitialWeights& weights, const std::string& name, int64_t inputs,
@@ -28,6 +30,8 @@ Linear::Linear(Model& model, InitialWeights& weights, const std::string& name, i
   if (bias == Bias::kZero) bias_ = model.AddParameter(name + ".bias", at::zeros({outputs}));
 }
 
-at::Tensor Linear::operator()(const at::Tensor& inputs) const { return at::linear(inputs, weight_, bias_); }
+at::Tensor Linear::operator()(const at::Tensor& inputs) const {
+  return CanMultiplyTable(inputs, weight_) ? MultiplyTable(inputs, weight_, bias_) : at::linear(inputs, weight_, bias_);
+}
 
 }  // namespace crescendo::nn
