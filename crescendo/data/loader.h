@@ -67,7 +67,7 @@ class Loader {
     std::exception_ptr failure;
   };
 
-  void Work(std::stop_token stop);
+  void Work(const std::stop_token& stop);
   Job* NextJob();  // requires mutex_
   Batch Make(ExampleRange range) const;
 
