@@ -5,6 +5,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/ones.h>
@@ -15,6 +16,7 @@
 #include <numeric>
 #include <set>
 
+#include "crescendo/nn/ghost_norm_autograd.h"
 #include "crescendo/nn/ghost_norm_math.h"
 #include "crescendo/nn/test_support.h"
 #include "tests/support/test_device.h"
@@ -172,6 +174,50 @@ TEST_F(GhostNorm, StatisticsAreFp32AndKeepAVarianceFarFromZero) {
     EXPECT_LT(RelativeDifference(got.running_mean, expected.running_mean), 1e-6);
     EXPECT_LT(RelativeDifference(got.running_variance, expected.running_variance), 1e-4);
   }
+}
+
+// One block's worth of a residual network, by autograd: this operation against its parts, each ATen's.
+TEST_F(GhostNorm, IsAPartOfAutograd) {
+  const Case c = {.ghosts = {3, 3, 2}, .example = {4, 3, 3}, .residual = true, .relu = true};
+  const at::Device device = TestDevice();
+  const auto train = [&](const auto& add_norm_relu) {
+    const at::Tensor branch = Inputs(c).to(device).requires_grad_();
+    const at::Tensor skip = Residual(c).to(device).requires_grad_();
+    const GhostNormTensors tensors = {Weight(c).to(device).requires_grad_(), Bias(c).to(device).requires_grad_(),
+                                      at::zeros({4}).to(device), at::ones({4}).to(device)};
+    // Both are used twice, so that gradients meet.
+    const NormOfSum first = add_norm_relu(branch.mul(2), skip, tensors);
+    const NormOfSum second = add_norm_relu(first.output.mul(OutputProbe(c).to(device)), first.sum, tensors);
+    second.output.add(second.sum).mul(SumProbe(c).to(device)).sum().backward();
+    return std::vector<at::Tensor>{branch.grad(), skip.grad(), tensors.weight.grad(), tensors.bias.grad(),
+                                   tensors.running_variance};
+  };
+  const std::vector<at::Tensor> got = train([&](const auto& inputs, const auto& residual, const auto& tensors) {
+    return GhostNormReluOfSum(inputs, residual, c.ghosts, tensors, {.momentum = kMomentum, .epsilon = kEpsilon});
+  });
+  const auto parts_of = [&](const at::Tensor& sum, const GhostNormTensors& tensors) {
+    std::vector<at::Tensor> outputs;
+    int64_t begin = 0;
+    for (const int64_t size : c.ghosts) {
+      outputs.push_back(at::batch_norm(sum.narrow(0, begin, size), tensors.weight, tensors.bias, tensors.running_mean,
+                                       tensors.running_variance, true, kMomentum, kEpsilon, false));
+      begin += size;
+    }
+    return at::relu(at::cat(outputs));
+  };
+  const std::vector<at::Tensor> expected = train([&](const auto& inputs, const auto& residual, const auto& tensors) {
+    const at::Tensor sum = inputs.add(residual);
+    return NormOfSum{parts_of(sum, tensors), sum};
+  });
+  for (size_t i = 0; i < got.size(); ++i) EXPECT_LT(RelativeDifference(got[i], expected[i]), 1e-5) << i;
+
+  // Without a residual, and where nobody asks for gradients.
+  const GhostNormTensors tensors = {Weight(c).to(device), Bias(c).to(device), at::zeros({4}).to(device),
+                                    at::ones({4}).to(device)};
+  const at::Tensor inputs = Inputs(c).to(device);
+  const at::Tensor output = GhostNormRelu(inputs, c.ghosts, tensors, {.momentum = kMomentum, .epsilon = kEpsilon});
+  EXPECT_LT(RelativeDifference(output, parts_of(inputs, tensors)), 1e-5);
+  EXPECT_FALSE(output.requires_grad());
 }
 
 TEST_F(GhostNorm, RepeatsItsBits) {
