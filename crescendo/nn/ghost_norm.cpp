@@ -40,10 +40,6 @@ GhostLayout LayoutOf(const at::Tensor& inputs, const GhostSizes& ghosts) {
   return layout;
 }
 
-bool IsRows(const at::Tensor& tensor) {
-  return tensor.is_contiguous(tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
-}
-
 at::Tensor AsRows(const at::Tensor& tensor) {
   return tensor.contiguous(tensor.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
@@ -139,7 +135,7 @@ void BackwardOnCpu(const GhostNormBackwardJob<T>& job) {
 
 template <class T>
 GhostNormForward Forward(const at::Tensor& inputs, const at::Tensor& residual, const GhostSizes& ghosts,
-                         const GhostNormTensors& tensors, const GhostNormOptions& options) {
+                         const NormTensors& tensors, const GhostNormOptions& options) {
   const at::Device device = inputs.device();
   GhostNormForwardJob<T> job;
   job.layout = LayoutOf(inputs, ghosts);
@@ -183,7 +179,7 @@ GhostNormForward Forward(const at::Tensor& inputs, const at::Tensor& residual, c
 
 template <class T>
 GhostNormGradients Backward(const at::Tensor& output_gradient, const at::Tensor& sum_gradient,
-                            const GhostNormForward& forward, const GhostSizes& ghosts, const GhostNormTensors& tensors,
+                            const GhostNormForward& forward, const GhostSizes& ghosts, const NormTensors& tensors,
                             const GhostNormOptions& options) {
   const at::Device device = forward.sum.device();
   GhostNormBackwardJob<T> job;
@@ -223,18 +219,18 @@ GhostNormGradients Backward(const at::Tensor& output_gradient, const at::Tensor&
 }  // namespace
 
 GhostNormForward ForwardGhostNorm(const at::Tensor& inputs, const at::Tensor& residual, const GhostSizes& ghosts,
-                                  const GhostNormTensors& tensors, const GhostNormOptions& options) {
+                                  const NormTensors& tensors, const GhostNormOptions& options) {
   const at::NoGradGuard no_gradients;
-  CRESCENDO_ASSERT(IsRows(inputs), "inputs are rows of channels");
+  const at::Tensor rows = AsRows(inputs);
   const at::Tensor added = residual.defined() ? AsRows(residual.to(inputs.scalar_type())) : residual;
   CRESCENDO_ASSERT(!added.defined() || added.sizes() == inputs.sizes(), "a residual is like the inputs");
-  return inputs.scalar_type() == at::kBFloat16 ? Forward<c10::BFloat16>(inputs, added, ghosts, tensors, options)
-                                               : Forward<float>(inputs, added, ghosts, tensors, options);
+  return inputs.scalar_type() == at::kBFloat16 ? Forward<c10::BFloat16>(rows, added, ghosts, tensors, options)
+                                               : Forward<float>(rows, added, ghosts, tensors, options);
 }
 
 GhostNormGradients BackwardGhostNorm(const at::Tensor& output_gradient, const at::Tensor& sum_gradient,
                                      const GhostNormForward& forward, const GhostSizes& ghosts,
-                                     const GhostNormTensors& tensors, const GhostNormOptions& options) {
+                                     const NormTensors& tensors, const GhostNormOptions& options) {
   const at::NoGradGuard no_gradients;
   // Autograd may hand over gradients in another layout, or spread from one value.
   const at::Tensor of_output = AsRows(output_gradient.to(forward.sum.scalar_type()));

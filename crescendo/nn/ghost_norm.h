@@ -14,16 +14,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "crescendo/nn/norm_relu.h"
 #include "crescendo/schedule/split.h"
 
 namespace crescendo::nn {
-
-struct GhostNormTensors {
-  at::Tensor weight;            // float [C]
-  at::Tensor bias;              // float [C]
-  at::Tensor running_mean;      // float [C], advanced by Forward
-  at::Tensor running_variance;  // float [C], advanced by Forward
-};
 
 struct GhostNormOptions {
   double momentum = 0.1;  // of the running statistics
@@ -38,11 +32,11 @@ struct GhostNormForward {
   at::Tensor inverse_deviation;  // float [ghosts, C]
 };
 
-// inputs: float or bfloat16, [n, C], or [n, C, H, W] in channels_last order; residual: the same, or undefined.
+// inputs: float or bfloat16, [n, C], or [n, C, H, W], best in channels_last order; residual: the same, or undefined.
 // `ghosts`: sizes of consecutive ghosts, the larger first, differing by at most one example, each with two values per
 // channel at least; they add up to n.
 GhostNormForward ForwardGhostNorm(const at::Tensor& inputs, const at::Tensor& residual,
-                                  const schedule::GhostSizes& ghosts, const GhostNormTensors& tensors,
+                                  const schedule::GhostSizes& ghosts, const NormTensors& tensors,
                                   const GhostNormOptions& options);
 
 struct GhostNormGradients {
@@ -54,6 +48,6 @@ struct GhostNormGradients {
 // output_gradient, sum_gradient: like inputs; the latter is what reaches s by another way, or undefined.
 GhostNormGradients BackwardGhostNorm(const at::Tensor& output_gradient, const at::Tensor& sum_gradient,
                                      const GhostNormForward& forward, const schedule::GhostSizes& ghosts,
-                                     const GhostNormTensors& tensors, const GhostNormOptions& options);
+                                     const NormTensors& tensors, const GhostNormOptions& options);
 
 }  // namespace crescendo::nn

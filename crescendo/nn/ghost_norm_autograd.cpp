@@ -3,6 +3,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <atomic>
 #include <optional>
 
 namespace crescendo::nn {
@@ -16,8 +17,8 @@ class Function : public torch::autograd::Function<Function> {
   // weight and bias stand beside `tensors`, which holds them too, because gradients go to arguments that are tensors.
   static variable_list forward(AutogradContext* context, const at::Tensor& inputs,
                                const std::optional<at::Tensor>& residual, const at::Tensor& weight,
-                               const at::Tensor& bias, const schedule::GhostSizes& ghosts,
-                               const GhostNormTensors& tensors, const GhostNormOptions& options) {
+                               const at::Tensor& bias, const schedule::GhostSizes& ghosts, const NormTensors& tensors,
+                               const GhostNormOptions& options) {
     const GhostNormForward forward =
         ForwardGhostNorm(inputs, residual.value_or(at::Tensor()), ghosts, tensors, options);
     context->save_for_backward({forward.sum, forward.mean, forward.inverse_deviation, weight, bias});
@@ -42,20 +43,29 @@ class Function : public torch::autograd::Function<Function> {
 };
 
 variable_list Apply(const at::Tensor& inputs, const std::optional<at::Tensor>& residual,
-                    const schedule::GhostSizes& ghosts, const GhostNormTensors& tensors, GhostNormOptions options) {
+                    const schedule::GhostSizes& ghosts, const NormTensors& tensors, GhostNormOptions options) {
   options.relu = true;
   return Function::apply(inputs, residual, tensors.weight, tensors.bias, ghosts, tensors, options);
 }
 
+std::atomic<bool> use_kernels = false;
+
 }  // namespace
 
-at::Tensor GhostNormRelu(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const GhostNormTensors& tensors,
+void UseGhostNormKernels(bool use) { use_kernels = use; }
+
+bool UsesGhostNormKernels(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) {
+  const int64_t rows_of_example = inputs.numel() / (inputs.size(0) * inputs.size(1));
+  return use_kernels && ghosts.back() * rows_of_example > 1;
+}
+
+at::Tensor GhostNormRelu(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& tensors,
                          const GhostNormOptions& options) {
   return Apply(inputs, std::nullopt, ghosts, tensors, options)[0];
 }
 
 NormOfSum GhostNormReluOfSum(const at::Tensor& inputs, const at::Tensor& residual, const schedule::GhostSizes& ghosts,
-                             const GhostNormTensors& tensors, const GhostNormOptions& options) {
+                             const NormTensors& tensors, const GhostNormOptions& options) {
   const variable_list both = Apply(inputs, residual, ghosts, tensors, options);
   return {both[0], both[1]};
 }

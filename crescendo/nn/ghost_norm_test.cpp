@@ -111,8 +111,8 @@ Outcome Definition(const Case& c) {
 Outcome Computed(const Case& c) {
   const at::Device device = TestDevice();
   const auto there = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor.to(device) : tensor; };
-  const GhostNormTensors tensors = {there(Weight(c)), there(Bias(c)), there(at::zeros({c.channels()})),
-                                    there(at::ones({c.channels()}))};
+  const NormTensors tensors = {there(Weight(c)), there(Bias(c)), there(at::zeros({c.channels()})),
+                               there(at::ones({c.channels()}))};
   const GhostNormOptions options = {.momentum = kMomentum, .epsilon = kEpsilon, .relu = c.relu};
   const GhostNormForward forward = ForwardGhostNorm(there(Inputs(c)), there(Residual(c)), c.ghosts, tensors, options);
   EXPECT_TRUE(forward.output.is_contiguous(c.format()));
@@ -183,8 +183,8 @@ TEST_F(GhostNorm, IsAPartOfAutograd) {
   const auto train = [&](const auto& add_norm_relu) {
     const at::Tensor branch = Inputs(c).to(device).requires_grad_();
     const at::Tensor skip = Residual(c).to(device).requires_grad_();
-    const GhostNormTensors tensors = {Weight(c).to(device).requires_grad_(), Bias(c).to(device).requires_grad_(),
-                                      at::zeros({4}).to(device), at::ones({4}).to(device)};
+    const NormTensors tensors = {Weight(c).to(device).requires_grad_(), Bias(c).to(device).requires_grad_(),
+                                 at::zeros({4}).to(device), at::ones({4}).to(device)};
     // Both are used twice, so that gradients meet.
     const NormOfSum first = add_norm_relu(branch.mul(2), skip, tensors);
     const NormOfSum second = add_norm_relu(first.output.mul(OutputProbe(c).to(device)), first.sum, tensors);
@@ -195,7 +195,7 @@ TEST_F(GhostNorm, IsAPartOfAutograd) {
   const std::vector<at::Tensor> got = train([&](const auto& inputs, const auto& residual, const auto& tensors) {
     return GhostNormReluOfSum(inputs, residual, c.ghosts, tensors, {.momentum = kMomentum, .epsilon = kEpsilon});
   });
-  const auto parts_of = [&](const at::Tensor& sum, const GhostNormTensors& tensors) {
+  const auto parts_of = [&](const at::Tensor& sum, const NormTensors& tensors) {
     std::vector<at::Tensor> outputs;
     int64_t begin = 0;
     for (const int64_t size : c.ghosts) {
@@ -212,8 +212,8 @@ TEST_F(GhostNorm, IsAPartOfAutograd) {
   for (size_t i = 0; i < got.size(); ++i) EXPECT_LT(RelativeDifference(got[i], expected[i]), 1e-5) << i;
 
   // Without a residual, and where nobody asks for gradients.
-  const GhostNormTensors tensors = {Weight(c).to(device), Bias(c).to(device), at::zeros({4}).to(device),
-                                    at::ones({4}).to(device)};
+  const NormTensors tensors = {Weight(c).to(device), Bias(c).to(device), at::zeros({4}).to(device),
+                               at::ones({4}).to(device)};
   const at::Tensor inputs = Inputs(c).to(device);
   const at::Tensor output = GhostNormRelu(inputs, c.ghosts, tensors, {.momentum = kMomentum, .epsilon = kEpsilon});
   EXPECT_LT(RelativeDifference(output, parts_of(inputs, tensors)), 1e-5);
