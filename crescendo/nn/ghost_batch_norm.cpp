@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "crescendo/base/error.h"
+#include "crescendo/nn/ghost_norm_autograd.h"
 
 namespace crescendo::nn {
 namespace {
@@ -58,9 +59,13 @@ GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t ch
       epsilon_(options.norm_epsilon) {}
 
 at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
-  if (ghosts == nullptr || !CanNormaliseAndRectify(inputs)) return (*this)(inputs, ghosts).relu_();
+  if (ghosts == nullptr) return (*this)(inputs, ghosts).relu_();
   CheckGhosts(inputs, *ghosts);
-  return NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_);
+  if (UsesGhostNormKernels(inputs, *ghosts)) {
+    return GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_});
+  }
+  if (CanNormaliseAndRectify(inputs)) return NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_);
+  return (*this)(inputs, ghosts).relu_();
 }
 
 at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
