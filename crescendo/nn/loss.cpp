@@ -6,6 +6,8 @@
 #include <ATen/ops/empty_cpu_dispatch.h>
 #include <ATen/ops/exp_cpu_dispatch.h>
 
+#include <utility>
+
 #include "crescendo/nn/lean_node.h"
 
 namespace crescendo::nn {
@@ -14,8 +16,8 @@ namespace {
 // With p the softmax of the logits and g the gradient of the loss: g (p - 1 at the label, else g p).
 class CrossEntropyBackward : public LeanNode {
  public:
-  CrossEntropyBackward(const at::Tensor& logits, const at::Tensor& log_probabilities, const at::Tensor& labels)
-      : LeanNode(logits), log_probabilities_(log_probabilities), labels_(labels) {}
+  CrossEntropyBackward(const at::Tensor& logits, at::Tensor log_probabilities, at::Tensor labels)
+      : LeanNode(logits), log_probabilities_(std::move(log_probabilities)), labels_(std::move(labels)) {}
 
  private:
   std::vector<at::Tensor> Gradients(const at::Tensor& loss_gradient) override {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "crescendo/nn/lean_node.h"
 #include "crescendo/nn/norm_kernels.h"
@@ -267,12 +268,12 @@ at::Tensor EmptyLike(const at::Tensor& inputs) {
 class NormReluBackward : public LeanNode {
  public:
   NormReluBackward(const at::Tensor& inputs, const at::Tensor& weight, const at::Tensor& bias,
-                   const std::vector<int64_t>& ghosts, const at::Tensor& statistics)
+                   std::vector<int64_t> ghosts, at::Tensor statistics)
       : LeanNode(inputs, weight, bias),
         inputs_(inputs, /*is_output=*/false),
         bias_(bias, /*is_output=*/false),
-        ghosts_(ghosts),
-        statistics_(statistics) {}
+        ghosts_(std::move(ghosts)),
+        statistics_(std::move(statistics)) {}
 
  private:
   std::vector<at::Tensor> Gradients(const at::Tensor& outputs_gradient) override {
