@@ -16,7 +16,7 @@ void Model::To(at::Device device) {
   for (NamedTensor& buffer : buffers_) buffer.value.set_data(buffer.value.to(device));
 }
 
-at::Tensor Model::AddParameter(const std::string& name, at::Tensor initial) {
+at::Tensor Model::AddParameter(const std::string& name, const at::Tensor& initial) {
   parameters_.push_back({name, initial.requires_grad_()});
   return parameters_.back().value;
 }

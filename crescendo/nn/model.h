@@ -42,7 +42,7 @@ class Model {
   void To(at::Device device);
 
   // For layers, while a model is built.
-  at::Tensor AddParameter(const std::string& name, at::Tensor initial);
+  at::Tensor AddParameter(const std::string& name, const at::Tensor& initial);
   at::Tensor AddBuffer(const std::string& name, at::Tensor initial);
 
  protected:

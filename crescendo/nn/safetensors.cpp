@@ -109,7 +109,7 @@ Entry ParseEntry(const fs::path& path, const std::string& name, const json& desc
 json ParseHeader(const fs::path& path, const std::string& text) {
   constexpr int kDeepest = 2;  // the numbers of a shape
   std::set<std::string> names;
-  const json parsed = json::parse(
+  json parsed = json::parse(
       text,
       [&](int depth, json::parse_event_t event, json& value) {
         const bool opens = event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
