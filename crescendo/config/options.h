@@ -400,6 +400,8 @@ struct RunOptions {
   std::optional<int64_t> threads;
   bool reproducible = false;
   bool cache_memory = true;
+  Workers workers = Workers::kFixed;
+  std::optional<int64_t> worker_batch;
   double worker_timeout = 120;
   int64_t log_every = 1;
   Position evaluate_every = {1, Position::Unit::kEpochs};
@@ -433,6 +435,15 @@ struct RunOptions {
                        "since the bits depend on the number"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
+    visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
+    visit("worker_batch", self.worker_batch,
+          {.unit = "examples",
+           .sentence = "of an update, each worker has at least so many: a batch that doubles keeps twice as many busy; "
+                       "not below model.ghost_batch, since a worker computes whole ghost batches",
+           .minimum = 1,
+           .maximum = 1e9,
+           .only_with = "workers = grow",
+           .unset = "ghost_batch"});
     visit("worker_timeout", self.worker_timeout,
           {.unit = "seconds",
            .sentence =
