@@ -12,6 +12,9 @@ class LocalGroup : public Group {
   std::unique_ptr<Pending> BeginSum(const at::Tensor& /*values*/) override { return std::make_unique<Done>(); }
   void Max(const at::Tensor& /*values*/) override {}
   void Broadcast(const at::Tensor& /*values*/) override {}
+  std::unique_ptr<Group> OfFirst(int64_t /*size*/) override { return std::make_unique<LocalGroup>(); }
+  std::optional<int64_t> WaitForCall(const std::atomic<int>& /*stop*/) override { return std::nullopt; }
+  int signal_of_waiting() const override { return 0; }
   void Abandon(const std::string& /*reason*/) override {}
   double waited_seconds() const override { return 0; }
 
