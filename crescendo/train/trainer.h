@@ -12,7 +12,8 @@
 // order of the examples nor the statistics.
 //
 // With several workers each has a trainer, which computes the worker's share of every update; what they add up, and in
-// which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update.
+// which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update. Where
+// more of them compute a phase than the one before, the group is formed anew between two updates (growth.h).
 //
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
@@ -61,10 +62,13 @@ class Trainer {
 
  private:
   void Walk();
+  void Grow(int64_t workers);
+  void TellWorkers();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   Totals ComputeGradients(const schedule::Setting& setting);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
   void RequestExamples();
+  int StopSignal() const;
   WorkerNumbers NumbersSoFar() const;
   std::vector<report::WorkerRecord> WorkersSinceLastRecord();
   void RememberStatistics();
