@@ -128,7 +128,8 @@ class Validator {
 
   void CheckWorkers() const {
     const int64_t ghost_batch = options_.model.ghost_batch;
-    if (options_.run.worker_batch.value_or(ghost_batch) >= ghost_batch) return;
+    if (options_.run.workers != Workers::kGrow || options_.run.worker_batch.value_or(ghost_batch) >= ghost_batch)
+      return;
     Fail("run.worker_batch",
          fmt::format("run.worker_batch = {} is below model.ghost_batch = {}, the least that a worker can compute",
                      *options_.run.worker_batch, ghost_batch));

@@ -97,7 +97,8 @@ struct Workers {
   double waited_seconds = 0;
 };
 
-class C10dGroup : public Group {
+// Of all workers, or of the first few.
+class C10dGroup : public AllWorkers {
  public:
   // `name`: tells it from the other groups of these workers.
   C10dGroup(std::shared_ptr<Workers> workers, int64_t size, const std::string& name)
@@ -282,8 +283,8 @@ class C10dGroup : public Group {
 
 }  // namespace
 
-std::unique_ptr<Group> JoinGroup(const WorkerPlace& place, at::Device device, milliseconds timeout,
-                                 milliseconds join_timeout) {
+std::unique_ptr<AllWorkers> JoinGroup(const WorkerPlace& place, at::Device device, milliseconds timeout,
+                                      milliseconds join_timeout) {
   if (place.size == 1) return std::make_unique<LocalGroup>();
   // What fails here is reported by an exception that names the worker; c10d would print stack traces besides.
   if (SystemEnvironment("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;

@@ -210,14 +210,16 @@ TEST(Group, WorkerThatDoesNotComeIsNamedAfterTheTimeout) {
 // Of four workers one works alone, then two, then all; the others wait until they are called.
 TEST(Group, GrowsFromItsFirstWorkers) {
   const std::atomic<int> no_signal = 0;
-  RunRanks(4, [&](Group& all) {
+  RunRanks(4, [&](AllWorkers& all) {
     all.Barrier();
     const int64_t rank = all.rank();
     std::unique_ptr<Group> group;
     for (const int64_t size : {1, 2, 4}) {
       if (rank >= size) continue;
       const bool comes = size > 1 && rank >= size / 2;
-      if (comes) EXPECT_EQ(all.WaitForCall(no_signal), size);
+      if (comes) {
+        EXPECT_EQ(all.WaitForCall(no_signal), size);
+      }
       group = all.OfFirst(size);
       EXPECT_EQ(group->rank(), rank);
       EXPECT_EQ(group->size(), size);
@@ -232,7 +234,7 @@ TEST(Group, GrowsFromItsFirstWorkers) {
 }
 
 TEST(Group, WaitingEndsWhereWorker0LeavesInGoodOrder) {
-  RunRanks(3, [&](Group& all) {
+  RunRanks(3, [&](AllWorkers& all) {
     all.Barrier();
     const std::atomic<int> stop = all.rank() == 2 ? 15 : 0;
     if (all.rank() > 0) {
@@ -240,15 +242,15 @@ TEST(Group, WaitingEndsWhereWorker0LeavesInGoodOrder) {
       return;
     }
     const std::unique_ptr<Group> alone = all.OfFirst(1);
-    while (alone->signal_of_waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    EXPECT_EQ(alone->signal_of_waiting(), 15);
+    while (all.signal_of_waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(all.signal_of_waiting(), 15);
   });
 }
 
 // Who works alone has no meetings in which the loss could be noticed: it is told all the same.
 TEST(Group, LossOfAWaitingWorkerIsNoticedByOneThatWorksAlone) {
   std::string message;
-  RunRanks(2, [&](Group& all) {
+  RunRanks(2, [&](AllWorkers& all) {
     all.Barrier();
     if (all.rank() == 1) {
       all.Abandon("no memory");
@@ -276,7 +278,7 @@ TEST(Group, WorkerThatDoesNotComeToALargerGroupIsNamed) {
   const std::atomic<int> no_signal = 0;
   RunRanks(
       4,
-      [&](Group& all) {
+      [&](AllWorkers& all) {
         all.Barrier();
         std::string message;
         try {

@@ -5,7 +5,7 @@
 
 namespace crescendo::distributed {
 
-class LocalGroup : public Group {
+class LocalGroup : public AllWorkers {
  public:
   int64_t rank() const override { return 0; }
   int64_t size() const override { return 1; }

@@ -42,17 +42,17 @@ std::string PhaseTable(const Plan& plan, const PlanWorkers& workers) {
   constexpr int kWorkersColumn = 4;  // behind the batch
   const bool exact_held = plan.request().law.form == schedule::NoiseForm::kExact;
   std::vector<TextTable::Column> columns = {{"phase"},
-                                 {"epochs"},
-                                 {"updates"},
-                                 {"batch"},
-                                 {"lr", Align::kLeft},
-                                 {"momentum"},
-                                 {exact_held ? "noise" : "noise*"},
-                                 {exact_held ? "exact*" : "exact"},
-                                 {"| reference lr", Align::kLeft},
-                                 {"batch"},
-                                 {"lost"},
-                                 {"", Align::kLeft}};
+                                            {"epochs"},
+                                            {"updates"},
+                                            {"batch"},
+                                            {"lr", Align::kLeft},
+                                            {"momentum"},
+                                            {exact_held ? "noise" : "noise*"},
+                                            {exact_held ? "exact*" : "exact"},
+                                            {"| reference lr", Align::kLeft},
+                                            {"batch"},
+                                            {"lost"},
+                                            {"", Align::kLeft}};
   if (!workers.of_phases.empty()) columns.insert(columns.begin() + kWorkersColumn, {"workers"});
   TextTable table(columns);
   const std::vector<Phase>& phases = plan.phases();
@@ -168,10 +168,11 @@ std::string HeldNoiseWarning(const Plan& plan) {
 
 std::string WorkersSentence(const PlanWorkers& workers) {
   if (workers.of_phases.empty()) return "";
-  return fmt::format(
-      "workers: one for each {} examples of the batch (run.worker_batch), as many as are started at most, never fewer "
-      "than before\n",
-      WithThousands(workers.worker_batch));
+  return Wrapped(
+      fmt::format("workers: one for each {} examples of the batch (run.worker_batch), as many as are started "
+                  "at most, never fewer than before",
+                  WithThousands(workers.worker_batch)),
+      kWidth, 2);
 }
 
 Json PhaseJson(const Plan& plan, const PlanWorkers& workers, size_t i) {

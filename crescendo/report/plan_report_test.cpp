@@ -89,8 +89,9 @@ TEST(PlanTable, WarnsWhereHoldingLeavesTheReference) {
 }
 
 TEST(PlanTable, ShowsTheWorkersOfEachPhaseWhereTheyGrow) {
-  const std::string table = PlanTable(MakePlan(PaperRequest(Policy::kGrow, 50'000)),
-                                      {.workers = {.of_phases = {1, 5, 25, 1250}, .worker_batch = 1'280}});
+  const std::string table =
+      PlanTable(MakePlan(PaperRequest(Policy::kGrow, 50'000)),
+                {.config = "", .train_set = "", .workers = {.of_phases = {1, 5, 25, 1250}, .worker_batch = 1'280}});
   EXPECT_THAT(table, HasSubstr(R"(
 phase           epochs  updates   batch  workers  lr   momentum  noise*  exact  | reference lr  batch  lost
     1     0.00 - 60.00   23,438     128        1  0.1       0.9   390.6  389.6  | 0.1             128  0.03

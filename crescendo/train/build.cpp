@@ -21,13 +21,6 @@ namespace {
 // Workers of one run may start as far apart as this: schedulers take their time.
 constexpr std::chrono::milliseconds kLongestStart = std::chrono::minutes(5);
 
-// How many of the first `workers` share this worker's cores, itself included. The workers of a machine are numbered one
-// after the other.
-int64_t WorkersOnCores(const distributed::WorkerPlace& place, int64_t workers) {
-  const int64_t first_of_machine = place.rank - place.local_rank;
-  return std::clamp(workers - first_of_machine, int64_t{1}, place.workers_on_same_cores);
-}
-
 void UseThreads(const config::Options& options, int64_t workers_on_cores) {
   // The bits depend on the number of threads, and with run.reproducible they must not depend on the machine's cores.
   const int64_t own = options.run.reproducible ? 1 : std::max<int64_t>(1, device::UsableCores() / workers_on_cores);
@@ -37,7 +30,7 @@ void UseThreads(const config::Options& options, int64_t workers_on_cores) {
 }  // namespace
 
 void UseThreads(const Parts& parts, int64_t workers) {
-  UseThreads(parts.options, WorkersOnCores(parts.place, workers));
+  UseThreads(parts.options, distributed::WorkersOnSameCores(parts.place, workers));
 }
 
 schedule::Plan BuildPlan(const config::Options& options) {
@@ -59,7 +52,7 @@ Parts Build(const config::Options& options, const distributed::WorkerPlace& plac
   device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));
-  const std::shared_ptr<distributed::Group> group =
+  const std::shared_ptr<distributed::AllWorkers> group =
       distributed::JoinGroup(place, device, timeout, std::max(timeout, kLongestStart));
   try {
     const auto seed = static_cast<uint64_t>(options.run.seed);

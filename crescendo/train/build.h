@@ -25,8 +25,8 @@ struct Parts {
   config::Options options;
   distributed::WorkerPlace place;
   at::Device device;
-  std::shared_ptr<distributed::Group> all_workers;  // that were started
-  std::shared_ptr<distributed::Group> group;        // of them, those that compute now (growth.h)
+  std::shared_ptr<distributed::AllWorkers> all_workers;  // that were started
+  std::shared_ptr<distributed::Group> group;             // of them, those that compute now (growth.h)
   data::DatasetPair data;
   schedule::Plan plan;
   std::vector<int64_t> workers_of_phases;  // how many compute, for each phase of the plan

@@ -187,7 +187,7 @@ void Trainer::RequestExamples() {
   }
 }
 
-int Trainer::StopSignal() const { return stop_ != 0 ? stop_.load() : parts_.group->signal_of_waiting(); }
+int Trainer::StopSignal() const { return stop_ != 0 ? stop_.load() : parts_.all_workers->signal_of_waiting(); }
 
 WorkerNumbers Trainer::NumbersSoFar() const {
   WorkerNumbers numbers;

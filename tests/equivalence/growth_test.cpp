@@ -77,7 +77,7 @@ TEST_F(Growth, ChangesNoBitOfAReproducibleRun) {
       {},
       {"model.ghost_batch=5"},
       {"data.threads=3", "data.prefetch=64", "run.micro_batch=4"},
-      {"schedule.momentum_buffer=rescale", R"(schedule.momentum_table=[["1ep", 0.5]])"},
+      {"schedule.momentum_buffer=rescale", R"(schedule.momentum_table=[["1ep", 0.95]])"},
       {"model.name=mlp", "model.hidden=[32]", "model.batch_norm=false", "optimizer.name=adam",
        "reference.learning_rate=0.003"},
       {"schedule.epoch_tail=drop"},
