@@ -158,10 +158,12 @@ TEST(Group, ErrorOfOneWorkerEndsTheOthersWithItsWords) {
     EXPECT_THROW(RunRanks(3,
                           [&](Group& group) {
                             if (group.rank() == guilty) {
+                              group.Barrier();  // all have come
                               group.Abandon("the disk is full");
                               throw RunError("the disk is full");
                             }
                             try {
+                              group.Barrier();
                               group.Barrier();
                             } catch (const RunError& error) {
                               const std::lock_guard lock(mutex);
