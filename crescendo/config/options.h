@@ -436,14 +436,15 @@ struct RunOptions {
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
     visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
-    visit("worker_batch", self.worker_batch,
-          {.unit = "examples",
-           .sentence = "of an update, each worker has at least so many: a batch that doubles keeps twice as many busy; "
-                       "not below model.ghost_batch, since a worker computes whole ghost batches",
-           .minimum = 1,
-           .maximum = 1e9,
-           .only_with = "workers = grow",
-           .unset = "ghost_batch"});
+    visit(
+        "worker_batch", self.worker_batch,
+        {.unit = "examples",
+         .sentence = "one worker for each so many of the batch, rounded down: where the batch doubles, so do they; not "
+                     "below model.ghost_batch, since a worker computes whole ghost batches",
+         .minimum = 1,
+         .maximum = 1e9,
+         .only_with = "workers = grow",
+         .unset = "ghost_batch"});
     visit("worker_timeout", self.worker_timeout,
           {.unit = "seconds",
            .sentence =

@@ -231,6 +231,7 @@ TEST(Group, GrowsFromItsFirstWorkers) {
       EXPECT_EQ(values.sum().item<double>(), static_cast<double>(5 * size));
       EXPECT_EQ(group->Min(10 - rank), 10 - (size - 1));
       EXPECT_EQ(group->BroadcastText("from " + std::to_string(rank)), "from 0");
+      group->Barrier();
     }
   });
 }
@@ -252,13 +253,15 @@ TEST(Group, WaitingEndsWhereWorker0LeavesInGoodOrder) {
 // Who works alone has no meetings in which the loss could be noticed: it is told all the same.
 TEST(Group, LossOfAWaitingWorkerIsNoticedByOneThatWorksAlone) {
   std::string message;
+  std::atomic<bool> works = false;
   RunRanks(2, [&](AllWorkers& all) {
-    all.Barrier();
     if (all.rank() == 1) {
+      while (!works) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       all.Abandon("no memory");
       return;
     }
     const std::unique_ptr<Group> alone = all.OfFirst(1);
+    works = true;
     try {
       for (int i = 0; i < 60'000; ++i) {
         alone->Barrier();

@@ -35,9 +35,10 @@ namespace crescendo::train {
 
 class Trainer {
  public:
-  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once it is a signal's number, on any
-  // worker, the run ends with what it has; an update that was not finished leaves no trace in weights, running
-  // statistics or optimizer. `start`: where a run goes on whose state is in `parts` already.
+  // `parts` must outlive the trainer; parts.group is that of the update at `start` (JoinWork). `stop` is looked at
+  // between micro-batches: once it is a signal's number, on any worker, the run ends with what it has; an update that
+  // was not finished leaves no trace in weights, running statistics or optimizer. `start`: where a run goes on whose
+  // state is in `parts` already.
   Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
           const RunPosition& start = {});
 

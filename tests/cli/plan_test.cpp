@@ -61,9 +61,8 @@ TEST_F(PlanCommand, WorkersOfEachPhaseWhereTheyGrow) {
     std::vector<std::string> arguments = {"small.toml", "run.workers=grow", "--format", "json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     std::vector<int64_t> numbers;
-    for (const ordered_json& phase : ordered_json::parse(Output(arguments))["phases"]) {
-      numbers.push_back(phase["workers"]);
-    }
+    const ordered_json plan = ordered_json::parse(Output(arguments));
+    for (const ordered_json& phase : plan["phases"]) numbers.push_back(phase["workers"]);
     return numbers;
   };
   EXPECT_THAT(workers({}), ElementsAre(1, 2, 4));

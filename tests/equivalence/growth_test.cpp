@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <mutex>
+#include <thread>
 
 #include "crescendo/base/error.h"
 #include "crescendo/train/growth.h"
@@ -177,9 +180,12 @@ TEST_F(Growth, SignalToAnyWorkerStopsAllAtTheSameUpdateAndEndsTheWaiting) {
 TEST_F(Growth, FailureOfAWaitingWorkerEndsAll) {
   std::mutex mutex;
   std::vector<std::string> reasons;
+  std::atomic<int> built = 0;
   WithWorkers(3, Growing({"schedule.length=100000ep"}), [&](train::Parts& parts) {
     const std::atomic<int> stop = 0;
+    ++built;
     if (parts.group->rank() == 2) {
+      while (built < 3) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       parts.group->Abandon("the disk is gone");
       return;
     }
