@@ -12,6 +12,8 @@
 
 namespace crescendo::cli {
 
+inline const CLI::Range kNumberOfWorkers{int64_t{1}, int64_t{4096}};
+
 // --ranks N [--restarts N [--restart-ranks N]]
 struct LaunchArguments {
   int64_t workers = 0;  // 0: this process trains itself

@@ -10,10 +10,13 @@
 #include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/launch.h"
 #include "crescendo/config/load.h"
 #include "crescendo/report/plan_chart.h"
 #include "crescendo/report/plan_report.h"
+#include "crescendo/schedule/workers.h"
 #include "crescendo/train/build.h"
+#include "crescendo/train/growth.h"
 
 namespace crescendo::cli {
 namespace {
@@ -23,6 +26,7 @@ struct Arguments {
   report::Format format = report::Format::kTable;
   bool updates = false;
   std::string chart;
+  int64_t workers = schedule::kAnyNumber;
 };
 
 struct Named {
@@ -46,19 +50,28 @@ std::vector<Named> MakePlans(const std::vector<std::string>& words) {
   return plans;
 }
 
-void PrintPhases(const std::vector<Named>& plans, report::Format format) {
+// Of a plan whose workers grow; else nothing.
+report::PlanWorkers WorkersOf(const Named& named, int64_t started) {
+  if (named.options.run.workers == config::Workers::kFixed) return {};
+  return {.of_phases = train::WorkersOfPhases(named.options, named.plan, started),
+          .worker_batch = train::WorkerBatchOf(named.options)};
+}
+
+void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t started) {
   for (const Named& named : plans) {
+    const report::PlanWorkers workers = WorkersOf(named, started);
     switch (format) {
       case report::Format::kTable:
         if (&named != &plans.front()) std::cout << '\n';
         std::cout << report::PlanTable(
-            named.plan, {.config = named.file, .train_set = std::string(NameOf(named.options.data.name))});
+            named.plan,
+            {.config = named.file, .train_set = std::string(NameOf(named.options.data.name)), .workers = workers});
         break;
       case report::Format::kJson:
-        std::cout << report::PlanJson(named.plan);
+        std::cout << report::PlanJson(named.plan, workers);
         break;
       case report::Format::kCsv:
-        std::cout << report::PlanCsv(named.plan);
+        std::cout << report::PlanCsv(named.plan, workers);
         break;
     }
   }
@@ -83,7 +96,7 @@ void Plan(const Arguments& arguments) {
   if (arguments.updates) {
     report::PlanUpdates(plans.front().plan, arguments.format, std::cout);
   } else {
-    PrintPhases(plans, arguments.format);
+    PrintPhases(plans, arguments.format, arguments.workers);
   }
 }
 
@@ -104,6 +117,11 @@ void AddPlanCommand(CLI::App& app, int& /*exit_code*/) {
                    "draw the plans of all configs into an SVG file: learning rate, batch, noise scale")
       ->excludes(format)
       ->excludes(updates);
+  command
+      ->add_option_function<int64_t>(
+          "--ranks", [arguments](int64_t ranks) { arguments->workers = ranks; },
+          "with run.workers = grow: how many workers there are; without it, as many as the plan could use")
+      ->check(kNumberOfWorkers);
   command->footer(R"(Examples:
   crescendo plan recipes/paper/cifar10/grow.toml
   crescendo plan recipes/paper/cifar10/grow.toml schedule.max_batch=5120

@@ -26,6 +26,11 @@ const std::atomic<int>& CatchStopSignals() {
   return stop_signal;
 }
 
+void RunScreen::OnWorkers(int64_t workers, int64_t started) {
+  progress_.Note(workers == started ? fmt::format("all {} workers compute", started)
+                                    : fmt::format("{} of {} workers compute", workers, started));
+}
+
 int ReportEnd(const report::RunFooter& footer, const schedule::Plan& plan, const train::RunFolder& folder,
               const distributed::WorkerPlace& place) {
   const bool first = place.rank == 0;

@@ -24,6 +24,7 @@ class RunScreen : public train::Observer {
   void OnResume(const report::ResumeRecord& record) override { progress_.Resume(record); }
   void OnUpdate(const report::UpdateRecord& record) override { progress_.Update(record); }
   void OnEvaluation(const report::EvaluationRecord& record) override { progress_.Evaluation(record); }
+  void OnWorkers(int64_t workers, int64_t started) override;
   void OnWarning(const std::string& sentence) override { progress_.Note("crescendo: warning: " + sentence); }
   void OnFooter(const report::RunFooter& footer) override { progress_.Footer(footer); }
 

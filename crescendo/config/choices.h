@@ -25,6 +25,7 @@ enum class OptimizerName { kSgd, kMomentum, kNesterov, kAdam, kAdamW, kRmsprop, 
 enum class WeightDecay { kCoupled, kDecoupled };
 enum class DeviceName { kAuto, kCpu, kCuda };
 enum class Precision { kFp32, kBf16 };
+enum class Workers { kFixed, kGrow };
 
 }  // namespace crescendo::config
 
@@ -97,6 +98,13 @@ template <>
 inline constexpr auto kEnumCases<config::Precision> = std::to_array<EnumCase<config::Precision>>({
     {config::Precision::kFp32, "fp32", "single precision"},
     {config::Precision::kBf16, "bf16", "bfloat16 for convolutions and products"},
+});
+
+template <>
+inline constexpr auto kEnumCases<config::Workers> = std::to_array<EnumCase<config::Workers>>({
+    {config::Workers::kFixed, "fixed", "all that were started, from the first update on"},
+    {config::Workers::kGrow, "grow",
+     "one for each worker_batch examples of the batch; the others wait until the batch has grown so far"},
 });
 
 }  // namespace crescendo

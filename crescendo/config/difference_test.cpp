@@ -42,13 +42,14 @@ TEST(Effect, IsThatOfARunWhereNothingElseIsSaid) {
   EXPECT_EQ(EffectOf("data.folder"), Effect::kNothing);
   EXPECT_EQ(EffectOf("checkpoint.every"), Effect::kNothing);
   EXPECT_EQ(EffectOf("run.threads"), Effect::kRounding);
+  EXPECT_EQ(EffectOf("run.workers"), Effect::kRounding);
   EXPECT_EQ(EffectOf("run.seed"), Effect::kRun);
   EXPECT_EQ(EffectOf("an.option_of_tomorrow"), Effect::kRun);
   // The keys in the table are those of options that exist.
   const auto keys = AllKeys();
   int known = 0;
   for (const std::string& key : keys) known += EffectOf(key) != Effect::kRun ? 1 : 0;
-  EXPECT_EQ(known, 7 + 5 + 6);
+  EXPECT_EQ(known, 7 + 7 + 6);
 }
 
 }  // namespace

@@ -401,6 +401,8 @@ struct RunOptions {
   bool reproducible = false;
   bool cache_memory = true;
   bool gpu_norm_kernels = false;
+  Workers workers = Workers::kFixed;
+  std::optional<int64_t> worker_batch;
   double worker_timeout = 120;
   int64_t log_every = 1;
   Position evaluate_every = {1, Position::Unit::kEpochs};
@@ -438,6 +440,16 @@ struct RunOptions {
           {.sentence =
                "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); off "
                "by default, as no GPU has run them yet"});
+    visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
+    visit(
+        "worker_batch", self.worker_batch,
+        {.unit = "examples",
+         .sentence = "one worker for each so many of the batch, rounded down: where the batch doubles, so do they; not "
+                     "below model.ghost_batch, since a worker computes whole ghost batches",
+         .minimum = 1,
+         .maximum = 1e9,
+         .only_with = "workers = grow",
+         .unset = "ghost_batch"});
     visit("worker_timeout", self.worker_timeout,
           {.unit = "seconds",
            .sentence =

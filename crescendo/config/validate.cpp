@@ -26,6 +26,7 @@ class Validator {
     CheckModel();
     CheckMomentum();
     CheckRates();
+    CheckWorkers();
     CheckPositions();
   }
 
@@ -123,6 +124,15 @@ class Validator {
     const int64_t below = model.depth - (model.depth + 2) % 6;
     Fail("model.depth", fmt::format("model.depth = {} is not 6n+4 for a whole n; the nearest are {} and {}",
                                     model.depth, below, below + 6));
+  }
+
+  void CheckWorkers() const {
+    const int64_t ghost_batch = options_.model.ghost_batch;
+    if (options_.run.workers != Workers::kGrow || options_.run.worker_batch.value_or(ghost_batch) >= ghost_batch)
+      return;
+    Fail("run.worker_batch",
+         fmt::format("run.worker_batch = {} is below model.ghost_batch = {}, the least that a worker can compute",
+                     *options_.run.worker_batch, ghost_batch));
   }
 
   void CheckMomentum() const {

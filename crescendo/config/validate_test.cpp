@@ -77,6 +77,8 @@ TEST(Validate, RefusesContradictions) {
        "x.toml:4:1: schedule.momentum_table: 250ep is not before the end of training, schedule.length = 200ep"},
       {kReference + "[schedule]\nlength = 0", "x.toml:4:1: schedule.length = 0: there is nothing to train"},
       {kReference + "[run]\nevaluate_every = 0", "x.toml:4:1: run.evaluate_every = 0: give a length such as \"1ep\""},
+      {kReference + "[run]\nworkers = 'grow'\nworker_batch = 100",
+       "x.toml:5:1: run.worker_batch = 100 is below model.ghost_batch = 128, the least that a worker can compute"},
       {kReference + "[model]\ndepth = 17",
        "x.toml:4:1: model.depth = 17 is not 6n+4 for a whole n; the nearest are 16 and 22"},
       {kReference + "[data]\nname = 'csv'", "x.toml:4:1: data.name = csv needs data.train_file, the table to train on"},
@@ -115,6 +117,8 @@ TEST(Validate, AcceptsWhatOnlyLooksLikeAContradiction) {
   EXPECT_EQ(Refusal("[reference]\nshape = 'table'\ninterpolation = 'linear'\ntable = [[0, 0.1], ['200ep', 0]]"),
             accepted);
   EXPECT_EQ(Refusal("[reference]\nshape = 'constant'\nwarmup = '200ep'"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[run]\nworkers = 'grow'\nworker_batch = 128"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[run]\nworkers = 'grow'\n[model]\nghost_batch = 1000"), accepted);
   EXPECT_EQ(Refusal(kReference + "[model]\nname = 'mlp'"), accepted);  // whose depth is not that of a wide resnet
 }
 

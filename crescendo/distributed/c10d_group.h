@@ -20,7 +20,7 @@ namespace crescendo::distributed {
 // all have come. `device`: where the tensors to be summed will be. `timeout`: how long the others wait for a worker,
 // in every later meeting, before they give it up. `join_timeout`: the same for their coming here, which takes as long
 // as whatever starts them takes. RunError, naming who is missing.
-std::unique_ptr<Group> JoinGroup(const WorkerPlace& place, at::Device device, std::chrono::milliseconds timeout,
-                                 std::chrono::milliseconds join_timeout);
+std::unique_ptr<AllWorkers> JoinGroup(const WorkerPlace& place, at::Device device, std::chrono::milliseconds timeout,
+                                      std::chrono::milliseconds join_timeout);
 
 }  // namespace crescendo::distributed

@@ -16,8 +16,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "crescendo/base/error.h"
@@ -61,6 +63,26 @@ class Group {
   int64_t Min(int64_t number);                         // the smallest over all workers
   std::string BroadcastText(const std::string& text);  // worker 0's
   void Barrier();                                      // returns once all workers have called it
+};
+
+// The group of all workers of a run. Not all need to work from the start: the first few form a group of their own,
+// later a larger one, while the others wait to be called; all are watched all the time.
+//
+//   std::unique_ptr<Group> some = all.OfFirst(2);     // workers 0 and 1
+//   some = all.OfFirst(4);                            // the same and 2 and 3, who were in all.WaitForCall(stop)
+class AllWorkers : public Group {
+ public:
+  // The group of the first `size`, formed anew. All of these call it; those that wait are called by it. REQUIRES rank()
+  // < size, and a larger one each time.
+  virtual std::unique_ptr<Group> OfFirst(int64_t size) = 0;
+
+  // On a worker that is in no group of the first: waits, without end and at no cost, and returns the size of the group
+  // that it is called to (OfFirst is next). Nothing where the run ends before that. `stop`: once it is a signal's
+  // number, worker 0 is told of it, and waiting goes on.
+  virtual std::optional<int64_t> WaitForCall(const std::atomic<int>& stop) = 0;
+
+  // On worker 0: the signal that a waiting worker has told of; 0 where there was none.
+  virtual int signal_of_waiting() const = 0;
 };
 
 }  // namespace crescendo::distributed

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -156,10 +158,12 @@ TEST(Group, ErrorOfOneWorkerEndsTheOthersWithItsWords) {
     EXPECT_THROW(RunRanks(3,
                           [&](Group& group) {
                             if (group.rank() == guilty) {
+                              group.Barrier();  // all have come
                               group.Abandon("the disk is full");
                               throw RunError("the disk is full");
                             }
                             try {
+                              group.Barrier();
                               group.Barrier();
                             } catch (const RunError& error) {
                               const std::lock_guard lock(mutex);
@@ -200,6 +204,111 @@ TEST(Group, WorkerThatDoesNotComeIsNamedAfterTheTimeout) {
         all_failed.notify_all();
       },
       std::chrono::milliseconds(2000));
+  for (const std::string& message : messages) {
+    EXPECT_THAT(message, AllOf(HasSubstr("worker 1 (process"), HasSubstr("lives, but the others have waited for it")));
+  }
+}
+
+// Of four workers one works alone, then two, then all; the others wait until they are called.
+TEST(Group, GrowsFromItsFirstWorkers) {
+  const std::atomic<int> no_signal = 0;
+  RunRanks(4, [&](AllWorkers& all) {
+    all.Barrier();
+    const int64_t rank = all.rank();
+    std::unique_ptr<Group> group;
+    for (const int64_t size : {1, 2, 4}) {
+      if (rank >= size) continue;
+      const bool comes = size > 1 && rank >= size / 2;
+      if (comes) {
+        EXPECT_EQ(all.WaitForCall(no_signal), size);
+      }
+      group = all.OfFirst(size);
+      EXPECT_EQ(group->rank(), rank);
+      EXPECT_EQ(group->size(), size);
+      const at::Tensor values = at::full({5}, static_cast<double>(rank + 1));
+      group->Broadcast(values);  // worker 0's
+      group->Sum(values);
+      EXPECT_EQ(values.sum().item<double>(), static_cast<double>(5 * size));
+      EXPECT_EQ(group->Min(10 - rank), 10 - (size - 1));
+      EXPECT_EQ(group->BroadcastText("from " + std::to_string(rank)), "from 0");
+      group->Barrier();
+    }
+  });
+}
+
+TEST(Group, WaitingEndsWhereWorker0LeavesInGoodOrder) {
+  RunRanks(3, [&](AllWorkers& all) {
+    all.Barrier();
+    const std::atomic<int> stop = all.rank() == 2 ? 15 : 0;
+    if (all.rank() > 0) {
+      EXPECT_EQ(all.WaitForCall(stop), std::nullopt);
+      return;
+    }
+    const std::unique_ptr<Group> alone = all.OfFirst(1);
+    while (all.signal_of_waiting() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(all.signal_of_waiting(), 15);
+  });
+}
+
+// Who works alone has no meetings in which the loss could be noticed: it is told all the same.
+TEST(Group, LossOfAWaitingWorkerIsNoticedByOneThatWorksAlone) {
+  std::string message;
+  std::atomic<bool> works = false;
+  RunRanks(2, [&](AllWorkers& all) {
+    if (all.rank() == 1) {
+      while (!works) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      all.Abandon("no memory");
+      return;
+    }
+    const std::unique_ptr<Group> alone = all.OfFirst(1);
+    works = true;
+    try {
+      for (int i = 0; i < 60'000; ++i) {
+        alone->Barrier();
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    } catch (const WorkerLost& error) {
+      message = error.what();
+    }
+  });
+  EXPECT_THAT(message, AllOf(HasSubstr("worker 1 (process"), HasSubstr("failed: no memory")));
+}
+
+// Worker 1 lives, but does not come where the group is formed anew: not the one who waits is to blame, who has been in
+// no meeting for long, nor the one who has come.
+TEST(Group, WorkerThatDoesNotComeToALargerGroupIsNamed) {
+  std::mutex mutex;
+  std::vector<std::string> messages;
+  std::condition_variable all_failed;
+  const std::atomic<int> no_signal = 0;
+  RunRanks(
+      4,
+      [&](AllWorkers& all) {
+        all.Barrier();
+        std::string message;
+        try {
+          if (all.rank() < 2) {
+            const std::unique_ptr<Group> two = all.OfFirst(2);
+            for (int i = 0; i < 3; ++i) two->Barrier();
+          } else {
+            EXPECT_EQ(all.WaitForCall(no_signal), all.rank() == 2 ? std::optional<int64_t>(3) : std::nullopt);
+          }
+          std::unique_lock lock(mutex);
+          if (all.rank() == 1) {
+            all_failed.wait(lock, [&] { return messages.size() == 3; });
+            return;
+          }
+          lock.unlock();
+          all.OfFirst(3);
+        } catch (const WorkerLost& error) {
+          message = error.what();
+        }
+        const std::lock_guard lock(mutex);
+        messages.push_back(message);
+        all_failed.notify_all();
+      },
+      std::chrono::milliseconds(2000));
+  ASSERT_EQ(messages.size(), 3);
   for (const std::string& message : messages) {
     EXPECT_THAT(message, AllOf(HasSubstr("worker 1 (process"), HasSubstr("lives, but the others have waited for it")));
   }

@@ -57,7 +57,7 @@ inline void RunPlaces(int64_t ranks, const std::function<void(const WorkerPlace&
 }
 
 // The same with the group of each.
-inline void RunRanks(int64_t ranks, const std::function<void(Group&)>& work,
+inline void RunRanks(int64_t ranks, const std::function<void(AllWorkers&)>& work,
                      std::chrono::milliseconds timeout = kPatience) {
   RunPlaces(ranks,
             [&](const WorkerPlace& place) { work(*JoinGroup(place, at::Device(at::kCPU), timeout, kPatience)); });

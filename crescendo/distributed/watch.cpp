@@ -56,6 +56,7 @@ Watch::Watch(int64_t rank, int64_t size, Descriptor socket, milliseconds timeout
       size_(size),
       timeout_(timeout),
       join_timeout_(join_timeout),
+      meeting_(size),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (rank == 0) {
     listener_ = std::move(socket);
@@ -106,6 +107,34 @@ std::string Watch::WaitForVerdict(milliseconds time) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, time, [this] { return !verdict_.empty(); });
   return verdict_;
+}
+
+void Watch::Form(int64_t size) {
+  // No group has so many meetings, and there are not so many workers, that the product is a number of another group.
+  constexpr int64_t kMostMeetings = int64_t{1} << 40;
+  const std::lock_guard lock(mutex_);
+  meeting_ = size;
+  meetings_ = size * kMostMeetings;
+  if (rank_ != 0) return;
+  for (auto& [rank, peer] : peers_) {
+    if (!peer.closed) peer.connection.Send(fmt::format("group {}", size));
+  }
+}
+
+std::optional<int64_t> Watch::WaitForCall(const std::atomic<int>& stop) {
+  constexpr milliseconds kLookForSignal{100};
+  bool told = false;
+  std::unique_lock lock(mutex_);
+  while (called_ <= rank_) {
+    const Peer& judge = peers_.at(0);
+    if (!verdict_.empty() || judge.left) return std::nullopt;
+    if (stop != 0 && !told) {
+      peers_.at(0).connection.Send(fmt::format("stop {}", stop.load()));
+      told = true;
+    }
+    changed_.wait_for(lock, kLookForSignal);
+  }
+  return called_;
 }
 
 void Watch::ReportLate() {
@@ -204,15 +233,24 @@ void Watch::Read(int64_t rank, Peer& peer) {
 }
 
 // The lines: "hello RANK PROCESS" once, from a worker to worker 0; "welcome PROCESS" once, back; "alive MEETINGS" and
-// "bye", both ways; "late" and "failed REASON" to worker 0; "lost SENTENCE" from worker 0.
+// "bye", both ways; "late", "stop SIGNAL" and "failed REASON" to worker 0; "group SIZE" and "lost SENTENCE" from worker
+// 0.
 void Watch::Obey(int64_t rank, Peer& peer, const std::string& line) {
   const auto [word, rest] = Split(line);
   peer.heard = Clock::now();
   if (word == "alive") peer.meetings = NumberOr(rest, peer.meetings);
-  if (word == "bye") peer.left = true;
+  if (word == "bye") {
+    peer.left = true;
+    changed_.notify_all();
+  }
   if (rank_ == 0 && word == "late") JudgeLate();
   if (rank_ == 0 && word == "failed") Decide(fmt::format("{} failed: {}", peer.name, rest));
+  if (rank_ == 0 && word == "stop") stop_signal_ = static_cast<int>(NumberOr(rest, 0));
   if (rank == 0 && word == "lost") Decide(rest);
+  if (rank == 0 && word == "group") {
+    called_ = NumberOr(rest, called_);
+    changed_.notify_all();
+  }
   if (rank == 0 && word == "welcome") {
     peer.name = NameOf(0, rest);
     complete_ = true;
@@ -247,6 +285,7 @@ void Watch::JudgeLate() {
   int64_t most = fewest;
   std::string latest = NameOfThis();
   for (const auto& [rank, peer] : peers_) {
+    if (rank >= meeting_) continue;  // waits, but not in a meeting
     most = std::max(most, peer.meetings);
     if (peer.meetings >= fewest) continue;
     fewest = peer.meetings;

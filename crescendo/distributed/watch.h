@@ -13,6 +13,9 @@
 //   it lives but does not come to a meeting   | one of those who wait for it says so: after `timeout`
 //
 // A thread of its own does this, so a worker that computes for long is heard all the same.
+//
+// Not all that are watched need to meet: those that meet are the first so many (Form), and the others wait here until
+// they are called (WaitForCall), for as long as it takes.
 #pragma once
 
 #include <atomic>
@@ -20,6 +23,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -40,6 +44,18 @@ class Watch {
 
   bool all_well() const { return all_well_; }  // cheap, for loops that wait
   std::string verdict() const;  // who was lost and how, a sentence without its full stop; "" while all is well
+
+  // From now on the first `size` workers meet. All of them say so, in their turn; worker 0 thereby calls those that
+  // wait. REQUIRES a larger number each time.
+  void Form(int64_t size);
+
+  // Of a worker that does not meet the others: returns how many are to meet once it is one of them; nothing where
+  // worker 0 leaves before that, in good order or because somebody was lost (verdict). Tells worker 0 of the signal in
+  // `stop`.
+  std::optional<int64_t> WaitForCall(const std::atomic<int>& stop);
+
+  // The signal that a waiting worker has told of; 0: none. On worker 0.
+  int stop_signal() const { return stop_signal_; }
 
   // To be called before each meeting (a collective operation).
   void Enter() { ++meetings_; }
@@ -84,7 +100,8 @@ class Watch {
   const std::chrono::milliseconds timeout_;
   const std::chrono::milliseconds join_timeout_;
   const Clock::time_point created_ = Clock::now();
-  std::atomic<int64_t> meetings_ = 0;
+  std::atomic<int64_t> meetings_ = 0;  // those of a later group count from a higher number on
+  std::atomic<int> stop_signal_ = 0;
   std::atomic<bool> all_well_ = true;
 
   mutable std::mutex mutex_;  // over all below
@@ -92,6 +109,8 @@ class Watch {
   Descriptor listener_;                    // worker 0's, until all have come
   std::vector<LineConnection> newcomers_;  // have not said who they are
   std::map<int64_t, Peer> peers_;
+  int64_t meeting_;        // how many of the workers meet
+  int64_t called_ = 0;     // how many are to meet, as worker 0 has said; 0 before
   bool complete_ = false;  // all have come
   bool stopping_ = false;
   std::string verdict_;

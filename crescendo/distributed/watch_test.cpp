@@ -123,6 +123,18 @@ TEST(Watch, WhereAllCameNobodyIsBlamed) {
   EXPECT_THAT(judge.watch->WaitForVerdict(kLong), HasSubstr("although all of them are there"));
 }
 
+// Worker 2 waits. It has been in fewer meetings than the other, and is not the one that is missed.
+TEST(Watch, WhoWaitsForItsTurnIsNotLate) {
+  Judge judge(kLong);
+  judge.watch->Form(2);
+  EXPECT_EQ(Expect(*judge.two, "group"), "group 2");
+  judge.watch->Enter();
+  judge.one->Send(fmt::format("alive {}", int64_t{2} << 40));
+  judge.two->Send("alive 0");
+  judge.watch->ReportLate();
+  EXPECT_THAT(judge.watch->WaitForVerdict(kLong), HasSubstr("worker 1 (process 11 on a) lives, but the others"));
+}
+
 TEST(Watch, StrangersAtThePortAreTurnedAway) {
   Descriptor listener = ListenOn("127.0.0.1", 0);
   const int64_t port = PortOf(listener);

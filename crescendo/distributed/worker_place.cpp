@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -132,6 +133,11 @@ WorkerPlace FindPlace(const Environment& environment) {
     }
   }
   return place;
+}
+
+int64_t WorkersOnSameCores(const WorkerPlace& place, int64_t workers) {
+  const int64_t first_of_machine = place.rank - place.local_rank;
+  return std::clamp(workers - first_of_machine, int64_t{1}, place.workers_on_same_cores);
 }
 
 std::string FirstOfNodeList(const std::string& list) {

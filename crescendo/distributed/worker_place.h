@@ -41,6 +41,10 @@ const char* SystemEnvironment(const char* name);
 // UserError, naming the variable and what it holds, where they contradict each other or are not numbers.
 WorkerPlace FindPlace(const Environment& environment);
 
+// place.workers_on_same_cores, where only the first `workers` of all compute. (Taking it that the workers of a machine
+// are numbered one after the other, as all of the above do unless they are told otherwise.)
+int64_t WorkersOnSameCores(const WorkerPlace& place, int64_t workers);
+
 // The first name of a list as Slurm writes it: "node[03-05,7],gpu1" begins with node03.
 std::string FirstOfNodeList(const std::string& list);
 

@@ -125,6 +125,28 @@ TEST(WorkerPlace, ContradictionsAreNamed) {
   expect({{"RANK", "0"}, {"WORLD_SIZE", "0"}}, "worker 0 of 0");
 }
 
+// Two machines of four workers each: where five of eight compute, the second machine has one of them.
+TEST(WorkerPlace, ThoseThatComputeShareTheCores) {
+  const auto shared = [](int64_t rank, int64_t workers) {
+    WorkerPlace place;
+    place.rank = rank;
+    place.size = 8;
+    place.local_rank = rank % 4;
+    place.workers_on_same_cores = 4;
+    return WorkersOnSameCores(place, workers);
+  };
+  EXPECT_EQ(shared(0, 1), 1);
+  EXPECT_EQ(shared(0, 2), 2);
+  EXPECT_EQ(shared(1, 2), 2);
+  EXPECT_EQ(shared(3, 5), 4);
+  EXPECT_EQ(shared(4, 5), 1);
+  EXPECT_EQ(shared(5, 7), 3);
+  EXPECT_EQ(shared(7, 8), 4);
+  WorkerPlace bound;  // has cores of its own
+  bound.rank = bound.local_rank = 2;
+  EXPECT_EQ(WorkersOnSameCores(bound, 3), 1);
+}
+
 TEST(WorkerPlace, FirstOfASlurmNodeList) {
   EXPECT_EQ(FirstOfNodeList("node1"), "node1");
   EXPECT_EQ(FirstOfNodeList("a,b[1-2]"), "a");

@@ -38,20 +38,23 @@ std::string Range(double begin, double end) {
 }
 
 // The phases, beside the reference's learning rate and batch.
-std::string PhaseTable(const Plan& plan) {
+std::string PhaseTable(const Plan& plan, const PlanWorkers& workers) {
+  constexpr int kWorkersColumn = 4;  // behind the batch
   const bool exact_held = plan.request().law.form == schedule::NoiseForm::kExact;
-  TextTable table({{"phase"},
-                   {"epochs"},
-                   {"updates"},
-                   {"batch"},
-                   {"lr", Align::kLeft},
-                   {"momentum"},
-                   {exact_held ? "noise" : "noise*"},
-                   {exact_held ? "exact*" : "exact"},
-                   {"| reference lr", Align::kLeft},
-                   {"batch"},
-                   {"lost"},
-                   {"", Align::kLeft}});
+  std::vector<TextTable::Column> columns = {{"phase"},
+                                            {"epochs"},
+                                            {"updates"},
+                                            {"batch"},
+                                            {"lr", Align::kLeft},
+                                            {"momentum"},
+                                            {exact_held ? "noise" : "noise*"},
+                                            {exact_held ? "exact*" : "exact"},
+                                            {"| reference lr", Align::kLeft},
+                                            {"batch"},
+                                            {"lost"},
+                                            {"", Align::kLeft}};
+  if (!workers.of_phases.empty()) columns.insert(columns.begin() + kWorkersColumn, {"workers"});
+  TextTable table(columns);
   const std::vector<Phase>& phases = plan.phases();
   const int decimals = Epochs(plan, plan.total_examples()) < 10 ? 3 : 2;
   for (size_t i = 0; i < phases.size(); ++i) {
@@ -63,15 +66,21 @@ std::string PhaseTable(const Plan& plan) {
     const Phase& phase = phases[i];
     std::string marks = plan.LosesTooMuch(phase) ? "!" : "";
     if (phase.at_cap) marks += marks.empty() ? "cap" : " cap";
-    table.AddRow({std::to_string(i + 1),
-                  fmt::format("{:.{}f} - {:.{}f}", Epochs(plan, phase.begin_example), decimals,
-                              Epochs(plan, phase.end_example), decimals),
-                  WithThousands(phase.updates.value()), WithThousands(phase.global_batch.value()),
-                  Range(phase.learning_rate, phase.learning_rate_end), fmt::format("{:.4g}", phase.momentum),
-                  fmt::format("{:.4g}", phase.noise_scale_small_batch), fmt::format("{:.4g}", phase.noise_scale_exact),
-                  "| " + Range(phase.reference_learning_rate, phase.reference_learning_rate_end),
-                  WithThousands(plan.request().reference.global_batch.value()),
-                  fmt::format("{:.2f}", phase.lost_epochs), marks});
+    std::vector<std::string> row = {std::to_string(i + 1),
+                                    fmt::format("{:.{}f} - {:.{}f}", Epochs(plan, phase.begin_example), decimals,
+                                                Epochs(plan, phase.end_example), decimals),
+                                    WithThousands(phase.updates.value()),
+                                    WithThousands(phase.global_batch.value()),
+                                    Range(phase.learning_rate, phase.learning_rate_end),
+                                    fmt::format("{:.4g}", phase.momentum),
+                                    fmt::format("{:.4g}", phase.noise_scale_small_batch),
+                                    fmt::format("{:.4g}", phase.noise_scale_exact),
+                                    "| " + Range(phase.reference_learning_rate, phase.reference_learning_rate_end),
+                                    WithThousands(plan.request().reference.global_batch.value()),
+                                    fmt::format("{:.2f}", phase.lost_epochs),
+                                    marks};
+    if (!workers.of_phases.empty()) row.insert(row.begin() + kWorkersColumn, WithThousands(workers.of_phases[i]));
+    table.AddRow(std::move(row));
   }
   const std::string text = table.Render();
   const size_t width = text.find('\n') + 7;  // the line of names, and "  ! cap", which has none
@@ -157,22 +166,34 @@ std::string HeldNoiseWarning(const Plan& plan) {
       most);
 }
 
-Json PhaseJson(const Phase& phase) {
-  return {{"begin_example", phase.begin_example.value()},
-          {"end_example", phase.end_example.value()},
-          {"begin_update", phase.begin_update.value()},
-          {"updates", phase.updates.value()},
-          {"global_batch", phase.global_batch.value()},
-          {"learning_rate", phase.learning_rate},
-          {"learning_rate_end", phase.learning_rate_end},
-          {"momentum", phase.momentum},
-          {"noise_scale", phase.noise_scale},
-          {"noise_scale_exact", phase.noise_scale_exact},
-          {"noise_scale_small_batch", phase.noise_scale_small_batch},
-          {"reference_noise_scale", phase.reference_noise_scale},
-          {"reference_learning_rate", phase.reference_learning_rate},
-          {"lost_epochs", phase.lost_epochs},
-          {"at_cap", phase.at_cap}};
+std::string WorkersSentence(const PlanWorkers& workers) {
+  if (workers.of_phases.empty()) return "";
+  return Wrapped(
+      fmt::format("workers: one for each {} examples of the batch (run.worker_batch), as many as are started "
+                  "at most, never fewer than before",
+                  WithThousands(workers.worker_batch)),
+      kWidth, 2);
+}
+
+Json PhaseJson(const Plan& plan, const PlanWorkers& workers, size_t i) {
+  const Phase& phase = plan.phases()[i];
+  Json json = {{"begin_example", phase.begin_example.value()},
+               {"end_example", phase.end_example.value()},
+               {"begin_update", phase.begin_update.value()},
+               {"updates", phase.updates.value()},
+               {"global_batch", phase.global_batch.value()},
+               {"learning_rate", phase.learning_rate},
+               {"learning_rate_end", phase.learning_rate_end},
+               {"momentum", phase.momentum},
+               {"noise_scale", phase.noise_scale},
+               {"noise_scale_exact", phase.noise_scale_exact},
+               {"noise_scale_small_batch", phase.noise_scale_small_batch},
+               {"reference_noise_scale", phase.reference_noise_scale},
+               {"reference_learning_rate", phase.reference_learning_rate},
+               {"lost_epochs", phase.lost_epochs},
+               {"at_cap", phase.at_cap}};
+  if (!workers.of_phases.empty()) json["workers"] = workers.of_phases[i];
+  return json;
 }
 
 }  // namespace
@@ -184,12 +205,13 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
                      WithThousands(plan.train_examples().value()),
                      context.train_set.empty() ? "" : fmt::format(" ({})", context.train_set),
                      Epochs(plan, plan.total_examples()), WithThousands(plan.total_examples().value()));
-  out += PhaseTable(plan);
+  out += PhaseTable(plan, context.workers);
   out +=
       "\n* the form of the noise scale that is held equal to the reference's; lost: epochs while the momentum buffer "
       "fills\n";
   const auto at_cap = std::any_of(plan.phases().begin(), plan.phases().end(), [](const Phase& p) { return p.at_cap; });
   if (at_cap) out += "cap: the batch would be larger, but for its limit\n";
+  out += WorkersSentence(context.workers);
   out += fmt::format("\n{}\n\nin force:\n{}", Totals(plan), CaseList(plan));
   for (const std::string& warning : {MomentumWarning(plan), LargeBatchWarning(plan), HeldNoiseWarning(plan)}) {
     if (!warning.empty()) out += '\n' + Wrapped(warning, kWidth, 2);
@@ -197,7 +219,7 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
   return out;
 }
 
-std::string PlanJson(const Plan& plan) {
+std::string PlanJson(const Plan& plan, const PlanWorkers& workers) {
   Json json = {{"train_examples", plan.train_examples().value()},
                {"epochs", Epochs(plan, plan.total_examples())},
                {"total_examples", plan.total_examples().value()},
@@ -206,15 +228,16 @@ std::string PlanJson(const Plan& plan) {
   VisitCases(plan.request(), [&](std::string_view option, std::string_view name, std::string_view) {
     json[std::string(option)] = name;
   });
+  if (!workers.of_phases.empty()) json["worker_batch"] = workers.worker_batch;
   Json& phases = json["phases"] = Json::array();
-  for (const Phase& phase : plan.phases()) phases.push_back(PhaseJson(phase));
+  for (size_t i = 0; i < plan.phases().size(); ++i) phases.push_back(PhaseJson(plan, workers, i));
   return json.dump(2) + '\n';
 }
 
-std::string PlanCsv(const Plan& plan) {
+std::string PlanCsv(const Plan& plan, const PlanWorkers& workers) {
   std::string out;
-  for (const Phase& phase : plan.phases()) {
-    const Json json = PhaseJson(phase);
+  for (size_t i = 0; i < plan.phases().size(); ++i) {
+    const Json json = PhaseJson(plan, workers, i);
     std::vector<std::string> names;
     std::vector<std::string> values;
     for (const auto& [name, value] : json.items()) {

@@ -4,8 +4,10 @@
 //   PlanUpdates(plan, Format::kJson, std::cout);  // every update, in constant memory
 #pragma once
 
+#include <cstdint>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "crescendo/base/enum_names.h"
 #include "crescendo/schedule/plan.h"
@@ -14,10 +16,17 @@ namespace crescendo::report {
 
 enum class Format { kTable, kJson, kCsv };
 
+// How many workers compute each phase, where their number grows with the batch (schedule/workers.h).
+struct PlanWorkers {
+  std::vector<int64_t> of_phases;  // empty: nothing is said of workers
+  int64_t worker_batch = 0;        // examples
+};
+
 // What the plan belongs to, for the table's first lines. Empty texts are left out.
 struct PlanContext {
   std::string config;     // "recipes/paper/grow.toml"
   std::string train_set;  // "CIFAR-10"
+  PlanWorkers workers = {};
 };
 
 // A row per phase beside the reference, then totals, the corner cases in force, and warnings as sentences. At most
@@ -26,10 +35,10 @@ struct PlanContext {
 std::string PlanTable(const schedule::Plan& plan, const PlanContext& context = {});
 
 // One JSON object; an element of "phases" per phase, all of them. Numbers come back exactly as they were.
-std::string PlanJson(const schedule::Plan& plan);
+std::string PlanJson(const schedule::Plan& plan, const PlanWorkers& workers = {});
 
 // A line of names, then a line per phase with the fields that PlanJson gives it.
-std::string PlanCsv(const schedule::Plan& plan);
+std::string PlanCsv(const schedule::Plan& plan, const PlanWorkers& workers = {});
 
 // A line per update (kJson: one object per line), counted from 0; `example` counts the examples seen before it.
 void PlanUpdates(const schedule::Plan& plan, Format format, std::ostream& out);

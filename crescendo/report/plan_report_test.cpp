@@ -88,6 +88,21 @@ TEST(PlanTable, WarnsWhereHoldingLeavesTheReference) {
   EXPECT_THAT(Table(request), Not(HasSubstr("stays above")));
 }
 
+TEST(PlanTable, ShowsTheWorkersOfEachPhaseWhereTheyGrow) {
+  const std::string table =
+      PlanTable(MakePlan(PaperRequest(Policy::kGrow, 50'000)),
+                {.config = "", .train_set = "", .workers = {.of_phases = {1, 5, 25, 1250}, .worker_batch = 1'280}});
+  EXPECT_THAT(table, HasSubstr(R"(
+phase           epochs  updates   batch  workers  lr   momentum  noise*  exact  | reference lr  batch  lost
+    1     0.00 - 60.00   23,438     128        1  0.1       0.9   390.6  389.6  | 0.1             128  0.03
+    2   60.00 - 120.01    4,688     640        5  0.1       0.9   78.13  77.13  | 0.02            128  0.13
+    3  120.01 - 160.01      625   3,200       25  0.1       0.9   15.63  14.63  | 0.004           128  0.64
+    4  160.01 - 204.80      140  16,000    1,250  0.1       0.9   3.125  2.125  | 0.0008          128  3.20  !
+)"));
+  EXPECT_THAT(table, HasSubstr("\nworkers: one for each 1,280 examples of the batch (run.worker_batch), "));
+  EXPECT_THAT(Widest(table), Le(120));
+}
+
 TEST(PlanTable, IsAtMostFortyRowsAnd120ColumnsWide) {
   const Plan plan = MakePlan(CosineRequest());
   ASSERT_GT(plan.phases().size(), 300);
@@ -120,6 +135,19 @@ TEST(PlanJson, HoldsTheWholePlanExactly) {
   EXPECT_EQ(last["noise_scale_exact"].get<double>(), plan.phases()[3].noise_scale_exact);
   EXPECT_EQ(last["at_cap"], true);
   EXPECT_EQ(last.size(), 15);
+}
+
+TEST(PlanJson, HoldsTheWorkersOfEachPhaseWhereTheyGrow) {
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const PlanWorkers workers = {.of_phases = {1, 2, 3, 4}, .worker_batch = 320};
+  const auto json = nlohmann::json::parse(PlanJson(plan, workers));
+  EXPECT_EQ(json["worker_batch"], 320);
+  EXPECT_EQ(json["phases"][2]["workers"], 3);
+  const auto lines = Lines(PlanCsv(plan, workers));
+  ASSERT_EQ(lines.size(), 5);
+  EXPECT_TRUE(lines[0].ends_with(",at_cap,workers")) << lines[0];
+  EXPECT_TRUE(lines[4].ends_with(",true,4")) << lines[4];
+  EXPECT_THAT(PlanJson(plan), Not(HasSubstr("worker")));
 }
 
 TEST(PlanCsv, HasTheFieldsOfTheJson) {

@@ -13,6 +13,7 @@
 #include "crescendo/nn/ghost_norm_autograd.h"
 #include "crescendo/nn/registry.h"
 #include "crescendo/schedule/planner.h"
+#include "crescendo/train/growth.h"
 #include "crescendo/train/same_run.h"
 
 namespace crescendo::train {
@@ -21,7 +22,17 @@ namespace {
 // Workers of one run may start as far apart as this: schedulers take their time.
 constexpr std::chrono::milliseconds kLongestStart = std::chrono::minutes(5);
 
+void UseThreads(const config::Options& options, int64_t workers_on_cores) {
+  // The bits depend on the number of threads, and with run.reproducible they must not depend on the machine's cores.
+  const int64_t own = options.run.reproducible ? 1 : std::max<int64_t>(1, device::UsableCores() / workers_on_cores);
+  device::SetThreads(options.run.threads.value_or(own));
+}
+
 }  // namespace
+
+void UseThreads(const Parts& parts, int64_t workers) {
+  UseThreads(parts.options, distributed::WorkersOnSameCores(parts.place, workers));
+}
 
 schedule::Plan BuildPlan(const config::Options& options) {
   try {
@@ -38,19 +49,17 @@ Parts Build(const config::Options& options, const distributed::WorkerPlace& plac
   if (options.run.reproducible && device.is_cuda()) {
     throw UserError("run.reproducible = true is promised on the CPU only; give run.device = cpu, or leave it out");
   }
-  // The bits depend on the number of threads, and with run.reproducible they must not depend on the machine's cores.
-  const int64_t cores =
-      options.run.reproducible ? 1 : std::max<int64_t>(1, device::UsableCores() / place.workers_on_same_cores);
-  device::SetThreads(options.run.threads.value_or(cores));
+  UseThreads(options, place.workers_on_same_cores);
   device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   nn::UseGhostNormKernels(options.run.gpu_norm_kernels);
   const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));
-  std::unique_ptr<distributed::Group> group =
+  const std::shared_ptr<distributed::AllWorkers> group =
       distributed::JoinGroup(place, device, timeout, std::max(timeout, kLongestStart));
   try {
     const auto seed = static_cast<uint64_t>(options.run.seed);
     schedule::Plan plan = BuildPlan(options);
+    std::vector<int64_t> workers_of_phases = WorkersOfPhases(options, plan, place.size);
     data::DatasetPair data = data::LoadDatasets(options.data, seed);
     RequireSameRun(*group, options, device, data);
     std::unique_ptr<nn::Model> model =
@@ -61,10 +70,18 @@ Parts Build(const config::Options& options, const distributed::WorkerPlace& plac
       parameters.push_back({parameter.name, parameter.value});
     }
     std::unique_ptr<optim::Optimizer> optimizer = optim::BuildOptimizer(options.optimizer, std::move(parameters));
-    return {options,         device,           std::move(group),    std::move(data),
-            std::move(plan), std::move(model), std::move(optimizer)};
+    return {.options = options,
+            .place = place,
+            .device = device,
+            .all_workers = group,
+            .group = group,
+            .data = std::move(data),
+            .plan = std::move(plan),
+            .workers_of_phases = std::move(workers_of_phases),
+            .model = std::move(model),
+            .optimizer = std::move(optimizer)};
   } catch (const std::exception& error) {
-    if (group) group->Abandon(error.what());
+    group->Abandon(error.what());
     throw;
   }
 }

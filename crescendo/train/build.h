@@ -3,7 +3,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "crescendo/config/options.h"
 #include "crescendo/data/dataset.h"
@@ -21,10 +23,13 @@ schedule::Plan BuildPlan(const config::Options& options);
 // Everything a run is made of. The members refer to each other: keep it in one place.
 struct Parts {
   config::Options options;
+  distributed::WorkerPlace place;
   at::Device device;
-  std::unique_ptr<distributed::Group> group;  // the workers that train this together
+  std::shared_ptr<distributed::AllWorkers> all_workers;  // that were started
+  std::shared_ptr<distributed::Group> group;             // of them, those that compute now (growth.h)
   data::DatasetPair data;
   schedule::Plan plan;
+  std::vector<int64_t> workers_of_phases;  // how many compute, for each phase of the plan
   std::unique_ptr<nn::Model> model;
   std::unique_ptr<optim::Optimizer> optimizer;
 };
@@ -33,6 +38,10 @@ struct Parts {
 // the network. `place`: which worker this is; without it, the only one. UserError where another worker was started with
 // options, data or a crescendo that would train something else.
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place = {});
+
+// Lets this worker compute on as many threads as it should where the first `workers` compute: run.threads, or its part
+// of the cores, which those that wait leave to the others.
+void UseThreads(const Parts& parts, int64_t workers);
 
 // The place that the environment gives to this process (distributed/worker_place.h).
 distributed::WorkerPlace ThisWorker();

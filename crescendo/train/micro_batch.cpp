@@ -62,8 +62,11 @@ std::optional<Trial> Try(Parts& parts, Examples size) {
 Examples BestSize(Parts& parts, int64_t memory) {
   // The largest share of a worker is that of the first.
   const Examples ghost{parts.options.model.ghost_batch};
-  const Examples largest =
-      schedule::ShareOfRank(parts.plan.largest_batch(), ghost, /*rank=*/0, parts.group->size()).size;
+  Examples largest{0};
+  for (size_t i = 0; i < parts.plan.phases().size(); ++i) {
+    const Examples batch = parts.plan.phases()[i].global_batch;
+    largest = std::max(largest, schedule::ShareOfRank(batch, ghost, /*rank=*/0, parts.workers_of_phases[i]).size);
+  }
   Examples chosen = std::min(ghost, largest);
   std::optional<Trial> trial = Try(parts, chosen);
   if (!trial) return Examples{0};

@@ -1,6 +1,7 @@
 // Who watches a run. An observer sees const records and returns nothing: watching cannot change what is learned.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "crescendo/report/record.h"
@@ -17,6 +18,8 @@ class Observer {
   virtual void OnEvaluation(const report::EvaluationRecord& /*record*/) {}
   // After every update, logged or not, when its records are out: model and optimizer are as `position` says.
   virtual void OnBoundary(const RunPosition& /*position*/) {}
+  // Where not all workers that were started compute from the start: how many do from here on.
+  virtual void OnWorkers(int64_t /*workers*/, int64_t /*started*/) {}
   virtual void OnWarning(const std::string& /*sentence*/) {}
   virtual void OnFooter(const report::RunFooter& /*footer*/) {}
 };

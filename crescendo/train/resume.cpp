@@ -29,7 +29,8 @@ config::Options OptionsOf(const Checkpoint& checkpoint, const std::vector<std::s
 }
 
 config::Options WithLayoutOf(const CheckpointState& state, config::Options options) {
-  if (!options.run.threads) options.run.threads = state.threads;
+  // Where workers grow, each phase has its own number.
+  if (!options.run.threads && options.run.workers == config::Workers::kFixed) options.run.threads = state.threads;
   if (!options.run.micro_batch) options.run.micro_batch = state.micro_batch;
   if (options.run.device == config::DeviceName::kAuto) {
     options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
@@ -42,7 +43,9 @@ std::string RequireSameOptions(const RunFolder& folder, const config::Options& b
   std::string refused;
   std::string allowed;
   for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
-    const bool layout = difference.key == "run.micro_batch" && before.run.reproducible && now.run.reproducible;
+    // The number of workers may change in any case: --ranks does that too.
+    const bool layout = difference.key == "run.workers" || difference.key == "run.worker_batch" ||
+                        (difference.key == "run.micro_batch" && before.run.reproducible && now.run.reproducible);
     if (layout || config::EffectOf(difference.key) == config::Effect::kNothing) {
       allowed += fmt::format("{}{}={}", allowed.empty() ? "" : " ", difference.key, difference.after);
     } else {

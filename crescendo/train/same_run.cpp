@@ -51,6 +51,8 @@ std::string DifferenceFromWorker0(distributed::Group& group, const config::Optio
   const config::Options of_worker_0 = config::LoadText(first, "the config of worker 0");
   for (const config::Difference& difference : config::DifferencesBetween(of_worker_0, options)) {
     if (!found.empty() || !MustAgree(difference.key)) continue;
+    // What only one of them has in use follows from another option in which they differ.
+    if (difference.before.empty() || difference.after.empty()) continue;
     found = fmt::format("{} = {}, worker 0 with {}", difference.key, difference.after, difference.before);
   }
   return found;

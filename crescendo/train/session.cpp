@@ -18,8 +18,8 @@
 #include "crescendo/report/run_log.h"
 #include "crescendo/train/checkpointer.h"
 #include "crescendo/train/digest.h"
+#include "crescendo/train/growth.h"
 #include "crescendo/train/micro_batch.h"
-#include "crescendo/train/same_run.h"
 #include "crescendo/train/trainer.h"
 #include "crescendo/train/weights.h"
 
@@ -135,18 +135,38 @@ void Keep(const RunFolder& folder, const Parts& parts, const config::Options& re
   if (!finished) save_weights();
 }
 
+void WarnOfIdle(int64_t most, int64_t started, const std::vector<Observer*>& observers) {
+  for (Observer* observer : observers) {
+    observer->OnWarning(
+        fmt::format("the largest batch has work for {} of the {} workers; the others wait to the end", most, started));
+  }
+}
+
+// Of a worker whose turn has not come before the run has ended.
+report::RunFooter FooterOfWaiting(const std::atomic<int>& stop) {
+  report::RunFooter footer;
+  footer.stop_signal = stop;
+  footer.end = stop == 0 ? report::RunEnd::kFinished : report::RunEnd::kInterrupted;
+  return footer;
+}
+
 // Trains from `start` to the end and leaves checkpoints and weights behind. `header.config_toml` is the recorded
 // config, which may leave to be chosen what parts.options have chosen. `archive`: worker 0's; the others have none, and
 // write nothing.
 report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::Options& recorded,
                           const report::RunHeader& header, const RunPosition& given_start, Archive* archive,
                           std::vector<Observer*> observers, const std::atomic<int>& stop) {
-  const RunPosition start = ShareState(parts, given_start);
+  const std::optional<RunPosition> joined = JoinWork(parts, given_start, stop);
+  if (!joined) return FooterOfWaiting(stop);
+  const RunPosition& start = *joined;
   std::optional<Checkpointer> checkpointer;
   if (archive != nullptr) {
     checkpointer.emplace(
         folder, parts, MakeState(parts, header, start), [archive] { archive->Flush(); }, observers);
     observers.push_back(&*checkpointer);
+    const int64_t most = parts.workers_of_phases.back();
+    const int64_t started = parts.all_workers->size();
+    if (most < started) WarnOfIdle(most, started, observers);
   }
   Trainer trainer(parts, schedule::Examples{header.micro_batch}, observers, stop, start);
   const report::RunEnd end = trainer.Train();

@@ -15,6 +15,7 @@
 #include "crescendo/device/autocast.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
+#include "crescendo/train/growth.h"
 #include "crescendo/train/micro_batch.h"
 
 namespace crescendo::train {
@@ -32,12 +33,6 @@ double SecondsSince(steady_clock::time_point begin) {
 
 double EpochOf(const schedule::Plan& plan, Examples examples) {
   return static_cast<double>(examples.value()) / static_cast<double>(plan.train_examples().value());
-}
-
-// What this worker computes of an update.
-schedule::RankShare ShareOf(const Parts& parts, const Setting& setting) {
-  return schedule::ShareOfRank(setting.global_batch, Examples{parts.options.model.ghost_batch}, parts.group->rank(),
-                               parts.group->size());
 }
 
 }  // namespace
@@ -72,8 +67,10 @@ report::RunEnd Trainer::Train() {
 }
 
 void Trainer::Walk() {
+  if (parts_.group->size() < parts_.all_workers->size()) TellWorkers();
   for (schedule::Plan::Cursor cursor(parts_.plan, position_.examples); !cursor.AtEnd(); cursor.Advance()) {
     const Setting& setting = cursor.setting();
+    Grow(parts_.workers_of_phases[setting.phase]);
     const auto begin = steady_clock::now();
     if (!Step(setting)) return;
     position_.train_seconds += SecondsSince(begin);
@@ -85,6 +82,21 @@ void Trainer::Walk() {
     for (Observer* observer : observers_) observer->OnBoundary(position());
     at_boundary_ = true;
   }
+}
+
+// Calls the workers that the batch now has work for.
+void Trainer::Grow(int64_t workers) {
+  if (workers == parts_.group->size()) return;
+  const double group_wait = parts_.group->waited_seconds();
+  sum_.reset();  // before there is another: both hang on the parameters
+  (void)FormGroup(parts_, workers, position_);
+  sum_ = MakeUpdateSum(*parts_.group, *parts_.model, parts_.options);
+  group_wait_outside_ += parts_.group->waited_seconds() - group_wait;
+  TellWorkers();
+}
+
+void Trainer::TellWorkers() {
+  for (Observer* observer : observers_) observer->OnWorkers(parts_.group->size(), parts_.all_workers->size());
 }
 
 // One update, in the order things happen.
@@ -125,10 +137,11 @@ Totals Trainer::ComputeGradients(const Setting& setting) {
   const schedule::RankShare share = ShareOf(parts_, setting);
   const std::vector<MicroBatch> micro_batches = schedule::SplitIntoMicroBatches(share, micro_batch_);
   WorkerNumbers numbers = NumbersSoFar();
+  numbers.stop_signal = StopSignal();  // also of a worker that has no share
   sum_->Begin(share);
   for (const MicroBatch& part : micro_batches) {
-    numbers.stop_signal = stop_;
-    if (stop_ != 0) break;
+    numbers.stop_signal = StopSignal();
+    if (numbers.stop_signal != 0) break;
     sum_->BeforeForward(&part == &micro_batches.back());
     sum_->AfterBackward(BackwardOf(part, setting.global_batch));
   }
@@ -176,6 +189,8 @@ void Trainer::RequestExamples() {
   }
 }
 
+int Trainer::StopSignal() const { return stop_ != 0 ? stop_.load() : parts_.all_workers->signal_of_waiting(); }
+
 WorkerNumbers Trainer::NumbersSoFar() const {
   WorkerNumbers numbers;
   numbers.examples = static_cast<double>(examples_computed_.value());
@@ -188,9 +203,8 @@ WorkerNumbers Trainer::NumbersSoFar() const {
 // Nothing for a run of one worker: its record says it all.
 std::vector<report::WorkerRecord> Trainer::WorkersSinceLastRecord() {
   std::vector<report::WorkerRecord> records;
-  if (workers_.size() == 1) return records;
-  workers_at_record_.resize(workers_.size());
-  for (size_t rank = 0; rank < workers_.size(); ++rank) {
+  workers_at_record_.resize(workers_.size());  // those that have come since have done nothing before
+  for (size_t rank = 0; rank < workers_.size() && workers_.size() > 1; ++rank) {
     const WorkerNumbers& now = workers_[rank];
     const WorkerNumbers& before = workers_at_record_[rank];
     const double busy = (now.seconds - now.loader_wait_seconds - now.group_wait_seconds) -

@@ -12,7 +12,8 @@
 // order of the examples nor the statistics.
 //
 // With several workers each has a trainer, which computes the worker's share of every update; what they add up, and in
-// which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update.
+// which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update. Where
+// more of them compute a phase than the one before, the group is formed anew between two updates (growth.h).
 //
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
@@ -34,9 +35,10 @@ namespace crescendo::train {
 
 class Trainer {
  public:
-  // `parts` must outlive the trainer. `stop` is looked at between micro-batches: once it is a signal's number, on any
-  // worker, the run ends with what it has; an update that was not finished leaves no trace in weights, running
-  // statistics or optimizer. `start`: where a run goes on whose state is in `parts` already.
+  // `parts` must outlive the trainer; parts.group is that of the update at `start` (JoinWork). `stop` is looked at
+  // between micro-batches: once it is a signal's number, on any worker, the run ends with what it has; an update that
+  // was not finished leaves no trace in weights, running statistics or optimizer. `start`: where a run goes on whose
+  // state is in `parts` already.
   Trainer(Parts& parts, schedule::Examples micro_batch, std::vector<Observer*> observers, const std::atomic<int>& stop,
           const RunPosition& start = {});
 
@@ -61,10 +63,13 @@ class Trainer {
 
  private:
   void Walk();
+  void Grow(int64_t workers);
+  void TellWorkers();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   Totals ComputeGradients(const schedule::Setting& setting);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
   void RequestExamples();
+  int StopSignal() const;
   WorkerNumbers NumbersSoFar() const;
   std::vector<report::WorkerRecord> WorkersSinceLastRecord();
   void RememberStatistics();

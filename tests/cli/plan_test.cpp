@@ -55,6 +55,26 @@ TEST_F(PlanCommand, JsonHasTheDocumentedFieldsAndNoOthers) {
   EXPECT_EQ(plan["phases"][2]["global_batch"], 32);
 }
 
+// Batches of 8, 16 and 32; ghosts of 8.
+TEST_F(PlanCommand, WorkersOfEachPhaseWhereTheyGrow) {
+  const auto workers = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"small.toml", "run.workers=grow", "--format", "json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    std::vector<int64_t> numbers;
+    const ordered_json plan = ordered_json::parse(Output(arguments));
+    for (const ordered_json& phase : plan["phases"]) numbers.push_back(phase["workers"]);
+    return numbers;
+  };
+  EXPECT_THAT(workers({}), ElementsAre(1, 2, 4));
+  EXPECT_THAT(workers({"--ranks", "3"}), ElementsAre(1, 2, 3));
+  EXPECT_THAT(workers({"run.worker_batch=10"}), ElementsAre(1, 1, 3));
+  const std::string page = ReadFile("docs/formats/plan.md");
+  for (const char* name : {"`workers`", "`worker_batch`"}) EXPECT_THAT(page, HasSubstr(name));
+  EXPECT_THAT(Output({"small.toml", "run.workers=grow"}),
+              HasSubstr("\nworkers: one for each 8 examples of the batch (run.worker_batch)"));
+  EXPECT_THAT(Output({"small.toml"}), Not(HasSubstr("workers")));
+}
+
 TEST_F(PlanCommand, CsvIsTheJsonInRows) {
   const auto rows = Lines(Output({"small.toml", "--format", "csv"}));
   ASSERT_EQ(rows.size(), 4);

@@ -9,6 +9,7 @@
 
 #include "crescendo/config/load.h"
 #include "crescendo/distributed/test_support.h"
+#include "crescendo/train/growth.h"
 #include "crescendo/train/trainer.h"
 #include "tests/support/test_device.h"
 
@@ -28,7 +29,8 @@ RunResult Train(train::Parts& parts) {
   const std::atomic<int> stop = 0;
   std::vector<train::Observer*> observers;
   if (parts.group->rank() == 0) observers.push_back(&result.memory);
-  train::Trainer trainer(parts, schedule::Examples{*parts.options.run.micro_batch}, observers, stop);
+  const auto start = train::JoinWork(parts, {}, stop).value();
+  train::Trainer trainer(parts, schedule::Examples{*parts.options.run.micro_batch}, observers, stop, start);
   trainer.Train();
   trainer.Close();
   for (const nn::NamedTensor& tensor : parts.model->parameters()) result.tensors.push_back(tensor.value.detach().cpu());

@@ -17,9 +17,11 @@ namespace crescendo::support {
 struct Memory : train::Observer {
   void OnUpdate(const report::UpdateRecord& record) override { updates.push_back(record); }
   void OnEvaluation(const report::EvaluationRecord& record) override { evaluations.push_back(record); }
+  void OnWorkers(int64_t number, int64_t /*started*/) override { workers.push_back(number); }
   void OnFooter(const report::RunFooter& record) override { footers.push_back(record); }
   std::vector<report::UpdateRecord> updates;
   std::vector<report::EvaluationRecord> evaluations;
+  std::vector<int64_t> workers;  // where not all computed from the start
   std::vector<report::RunFooter> footers;
 };
 
@@ -65,7 +67,8 @@ config::Options SmallOptions(const std::vector<std::string>& overrides);
 // Trains SmallOptions, on one thread; the tensors come back to the CPU. On a GPU cuDNN is told to repeat its bits.
 RunResult RunSmall(const std::vector<std::string>& overrides);
 
-// The same with so many workers, each a thread. All must end with the same bits; returned are worker 0's.
+// The same with so many workers, each a thread, all of whom must come to compute. All must end with the same bits;
+// returned are worker 0's.
 RunResult RunOnWorkers(int64_t workers, const std::vector<std::string>& overrides);
 
 // `work` with the parts of SmallOptions, on each worker.

@@ -249,6 +249,7 @@ TEST_F(Workers, ThatWouldTrainSomethingElseAreRefused) {
     EXPECT_THAT(messages[0], AllOf(HasSubstr("worker 1 (process"), HasSubstr(part)));
   };
   expect("schedule.momentum=0.5", "worker 1 was started with schedule.momentum = 0.5, worker 0 with \"reference\"");
+  expect("run.workers=grow", "worker 1 was started with run.workers = \"grow\", worker 0 with \"fixed\"");
   expect("run.seed=2", "run.seed = 2, worker 0 with 1");
   EXPECT_THAT(messages_with({"data.threads=2", "run.cache_memory=false"}), ::testing::Each(""));
 }
