@@ -61,9 +61,15 @@ int Profile(const Arguments& arguments) {
         fmt::format("--trace {}: there is such a file; give another name, or --force to replace it", arguments.trace));
   }
   if (arguments.workers > 0) return Launch(arguments, options);
+  if (place.rank == 0) {
+    request.tell = [](const std::string& sentence) { std::cerr << fmt::format("crescendo: {}\n", sentence); };
+  }
 
   const profile::Result result = profile::ProfileTraining(options, request, CatchStopSignals(), place);
-  if (result.stop_signal != 0) return 128 + result.stop_signal;
+  if (result.stop_signal != 0) {
+    if (place.rank == 0) std::cerr << fmt::format("crescendo: stopped by signal {}\n", result.stop_signal);
+    return 128 + result.stop_signal;
+  }
   if (place.rank > 0) return 0;
   if (request.trace) WriteFileAtomically(arguments.trace, result.trace);
   std::cout.exceptions(std::ios::badbit);  // nothing is left that is worth more than what is printed

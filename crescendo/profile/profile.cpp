@@ -28,6 +28,11 @@ constexpr int64_t kMostUpdates = 10'000;
 constexpr int64_t kMostTracedUpdates =
     20;  // a trace is for the eye, and has some 100 KB for each update of a small net
 
+constexpr double kQuick = 0.1;  // seconds of an update, of which one says little
+constexpr double kLong = 15;    // seconds, after which one wonders what is going on
+
+int64_t WarmUp(int64_t updates) { return 1 + updates / 10; }
+
 struct Stopped {
   int signal;
 };
@@ -85,7 +90,7 @@ class Profiler {
   Result Run(const Request& request) {
     result_.profile.roofline = MeasureRoofline(parts_.device, parts_.options.run.precision);
     parts_.group->Barrier();
-    const int64_t updates = request.updates ? *request.updates : ChooseUpdates();
+    const int64_t updates = ChooseUpdates(request);
     MeasureParts(updates);
     MeasureLayers(updates);
     if (request.trace) Trace(std::min(updates, kMostTracedUpdates));
@@ -96,7 +101,7 @@ class Profiler {
   void FillIn(size_t phase);
   double Train(
       int64_t updates, const std::function<void(int64_t)>& at_boundaries = [](int64_t) {});
-  int64_t ChooseUpdates();
+  int64_t ChooseUpdates(const Request& request);
   Recording Record(Recorder::Watch watch, int64_t updates);
   void MeasureParts(int64_t updates);
   void MeasureLayers(int64_t updates);
@@ -121,7 +126,7 @@ void Profiler::FillIn(size_t phase) {
   profile.phases = static_cast<int64_t>(parts_.plan.phases().size());
   profile.begin_example = phase_.begin_example.value();
   profile.global_batch = phase_.global_batch.value();
-  profile.micro_batch = micro_batch_.value();
+  profile.micro_batch = std::min(micro_batch_, phase_.global_batch).value();
 }
 
 // Returns the seconds that it took.
@@ -141,17 +146,25 @@ double Profiler::Train(int64_t updates, const std::function<void(int64_t)>& at_b
   throw RunError(footer.reason);
 }
 
-// The first update is slow: memory is new, and kernels choose how to work.
-int64_t Profiler::ChooseUpdates() {
+// The first update is slow, as memory is new and kernels choose how to work; what is chosen by it is rather too few.
+int64_t Profiler::ChooseUpdates(const Request& request) {
   double seconds = Train(1);
-  if (seconds < 0.1) seconds = Train(20) / 20;
-  const auto wanted = static_cast<int64_t>(kSecondsToMeasure / std::max(seconds, 1e-9));
-  return parts_.group->Min(std::clamp<int64_t>(wanted, 2, kMostUpdates));
+  if (seconds < kQuick) seconds = Train(20) / 20;
+  const auto fitting = static_cast<int64_t>(kSecondsToMeasure / std::max(seconds, 1e-9));
+  const int64_t updates =
+      request.updates ? *request.updates : parts_.group->Min(std::clamp<int64_t>(fitting, 2, kMostUpdates));
+  const double expected = seconds * static_cast<double>(2 * (WarmUp(updates) + updates));
+  if (expected > kLong && request.tell) {
+    request.tell(
+        fmt::format("measuring {} updates of up to {:.1f} s, twice, each time after {} to warm up: up to {:.0f} s",
+                    updates, seconds, WarmUp(updates), expected));
+  }
+  return updates;
 }
 
 Recording Profiler::Record(Recorder::Watch watch, int64_t updates) {
   Recorder recorder(parts_.device, watch);
-  const int64_t warm_up = 1 + updates / 10;
+  const int64_t warm_up = WarmUp(updates);
   Train(warm_up + updates, [&](int64_t done) {
     if (done >= warm_up) recorder.Boundary();
   });

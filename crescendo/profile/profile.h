@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -18,11 +19,12 @@
 namespace crescendo::profile {
 
 struct Request {
-  std::string config;                  // its name, for the report
-  std::optional<config::Position> at;  // the phase in force here; the first without it
-  std::optional<int64_t> phase;        // instead: this one, from 1
-  std::optional<int64_t> updates;      // to measure; without it, what about three seconds hold
+  std::string config = {};                  // its name, for the report
+  std::optional<config::Position> at = {};  // the phase in force here; the first without it
+  std::optional<int64_t> phase = {};        // instead: this one, from 1
+  std::optional<int64_t> updates = {};      // to measure; without it, what about three seconds hold
   bool trace = false;
+  std::function<void(const std::string&)> tell = {};  // a sentence, where it will take long
 };
 
 struct Result {
