@@ -14,7 +14,7 @@
 namespace crescendo::profile {
 namespace {
 
-constexpr double kSeconds = 0.4;       // of repetitions, for each of the two
+constexpr double kSeconds = 0.25;      // of repetitions, for each of the two
 constexpr double kLongEnough = 0.005;  // seconds of a product, which the time to start it is then nothing against
 
 template <class Work>

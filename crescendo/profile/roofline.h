@@ -9,8 +9,8 @@
 
 namespace crescendo::profile {
 
-// Takes about a second: the fastest of repeated products of square matrices, and of repeated copies of memory that no
-// cache holds, which read and write each byte once. On the CPU with the threads of device::SetThreads.
+// Takes about half a second: the fastest of repeated products of square matrices, and of repeated copies of memory that
+// no cache holds, which read and write each byte once. On the CPU with the threads of device::SetThreads.
 report::Roofline MeasureRoofline(c10::Device device, config::Precision precision);
 
 }  // namespace crescendo::profile

@@ -98,8 +98,9 @@ std::string ProfileTable(const Profile& profile) {
                   profile.phase, profile.phases, WithThousands(profile.global_batch),
                   WithThousands(profile.micro_batch), profile.precision, profile.device,
                   profile.workers > 1 ? fmt::format("; {} workers, of which this is the first", profile.workers) : "");
-  out += fmt::format("roofline, measured now: {:.1f} GFLOP/s in a matrix product, {:.1f} GB/s in a copy of memory\n\n",
-                     profile.roofline.flops_per_second / 1e9, profile.roofline.bytes_per_second / 1e9);
+  out += fmt::format(
+      "roofline, measured before and after: {:.1f} GFLOP/s in a matrix product, {:.1f} GB/s in a copy of memory\n\n",
+      profile.roofline.flops_per_second / 1e9, profile.roofline.bytes_per_second / 1e9);
   out += PartsTable(profile);
   out += fmt::format(
       "{} updates of {} to {} ms; {} examples/s\n\n", WithThousands(profile.updates),
