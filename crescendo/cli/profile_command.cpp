@@ -44,6 +44,19 @@ int Launch(const Arguments& arguments, const config::Options& options) {
   return LaunchWorkers({.workers = arguments.workers}, command, train::RunFolder{""}, options);
 }
 
+// Before all the work, and not when its trace cannot be written.
+void RequireFree(const Arguments& arguments) {
+  const std::filesystem::path file = arguments.trace;
+  if (!arguments.force && std::filesystem::exists(file)) {
+    throw UserError(
+        fmt::format("--trace {}: there is such a file; give another name, or --force to replace it", arguments.trace));
+  }
+  const std::filesystem::path folder = file.parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder)) {
+    throw UserError(fmt::format("--trace {}: there is no folder {}", arguments.trace, folder.string()));
+  }
+}
+
 int Profile(const Arguments& arguments) {
   const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
   const auto place = train::ThisWorker();
@@ -56,10 +69,7 @@ int Profile(const Arguments& arguments) {
     request.at = config::ParsePosition(arguments.at);
     if (!request.at) throw UserError(fmt::format("--at {} is not a position, such as 60ep or 40ksp", arguments.at));
   }
-  if (request.trace && place.rank == 0 && !arguments.force && std::filesystem::exists(arguments.trace)) {
-    throw UserError(
-        fmt::format("--trace {}: there is such a file; give another name, or --force to replace it", arguments.trace));
-  }
+  if (request.trace && place.rank == 0) RequireFree(arguments);
   if (arguments.workers > 0) return Launch(arguments, options);
   if (place.rank == 0) {
     request.tell = [](const std::string& sentence) { std::cerr << fmt::format("crescendo: {}\n", sentence); };
@@ -71,7 +81,6 @@ int Profile(const Arguments& arguments) {
     return 128 + result.stop_signal;
   }
   if (place.rank > 0) return 0;
-  if (request.trace) WriteFileAtomically(arguments.trace, result.trace);
   std::cout.exceptions(std::ios::badbit);  // nothing is left that is worth more than what is printed
   switch (arguments.format) {
     case report::ProfileFormat::kTable:
@@ -81,6 +90,8 @@ int Profile(const Arguments& arguments) {
       std::cout << report::ProfileJson(result.profile);
       break;
   }
+  std::cout.flush();
+  if (request.trace) WriteFileAtomically(arguments.trace, result.trace);
   return 0;
 }
 

@@ -17,7 +17,11 @@ double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
 
 std::string Milliseconds(double seconds) { return fmt::format("{:.3f}", 1e3 * seconds); }
 std::string Percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
-std::string Giga(double number) { return number > 0 ? fmt::format("{:.{}f}", number / 1e9, number < 1e9 ? 4 : 1) : ""; }
+// "29.0", "0.87", "0.0040"; nothing for 0.
+std::string Giga(double number) {
+  if (number <= 0) return "";
+  return fmt::format("{:.{}f}", number / 1e9, number < 1e8 ? 4 : number < 1e9 ? 2 : 1);
+}
 
 Work Sum(const ProfiledLayer& layer) {
   Work sum = layer.forward;

@@ -45,27 +45,23 @@ TEST(ProfileReport, WhatTakesLongerOfArithmeticAndMemoryBoundsALayer) {
   EXPECT_DOUBLE_EQ(SecondsAt(kMachine, {.seconds = 1, .flops = 0, .bytes = 0}), 0);
 }
 
-// By hand: conv 1 + 2 GFLOP in 20 + 60 ms: 37.5 GFLOP/s; (0.01 + 0.02) GB: 0.375 GB/s; 30 ms at the roofline of 80.
-// bn 0.1 GB in 40 ms: 2.5 GB/s; 10 ms of 40. All: 3 GFLOP in 60 + 130 ms.
+// By hand: conv 1 + 2 GFLOP in 20 + 60 ms: 37.5 GFLOP/s; (0.01 + 0.02) GB: 0.375 GB/s, 0.38 in print; 30 ms at the
+// roofline of 80. bn 0.1 GB in 40 ms: 2.5 GB/s; 10 ms of 40. All: 3 GFLOP in 60 + 130 ms.
 TEST(ProfileReport, TableCanBeWorkedOutByHand) {
   const std::string table = ProfileTable(TwoLayers());
-  EXPECT_THAT(
-      table,
-      AllOf(HasSubstr("profile of net.toml, phase 2 of 3: batch 4,000, micro-batch 800, fp32, on cpu"),
-            HasSubstr("roofline, measured before and after: 100.0 GFLOP/s in a matrix product, 10.0 GB/s in a copy"),
-            HasSubstr("forward    60.000   30.0%\n"), HasSubstr("update    200.000  100.0%\n"),
-            HasSubstr("5 updates of 180.000 to 250.000 ms; 20,000 examples/s"), Not(HasSubstr("workers"))));
   EXPECT_THAT(table,
-              HasSubstr("conv                convolution  64x16x3x3  64x32x32      20.000       60.000    3.0     "
-                        "37.5  0.3750     37.5%\n"));
-  EXPECT_THAT(table,
-              HasSubstr("bn                  batch norm   64         64x32x32      10.000       30.000            "
-                        "         2.5     25.0%\n"));
-  EXPECT_THAT(table, HasSubstr("between the layers                                        30.000       40.000\n"));
-  EXPECT_THAT(table,
-              HasSubstr("all                                                       60.000      130.000    3.0     "
-                        "15.8  0.6842\n"));
-  EXPECT_THAT(table, HasSubstr("in other updates, of 210.000 ms"));
+              AllOf(HasSubstr("profile of net.toml, phase 2 of 3: batch 4,000, micro-batch 800, fp32, on cpu"),
+                    HasSubstr("roofline, measured before and after: 100.0 GFLOP/s in a matrix product, 10.0 GB/s in"),
+                    HasSubstr("forward    60.000   30.0%\n"), HasSubstr("update    200.000  100.0%\n"),
+                    HasSubstr("5 updates of 180.000 to 250.000 ms; 20,000 examples/s"), Not(HasSubstr("workers"))));
+  const std::string layers = R"(
+layer               kind         weights    output    forward ms  backward ms  GFLOP  GFLOP/s  GB/s  roofline
+conv                convolution  64x16x3x3  64x32x32      20.000       60.000    3.0     37.5  0.38     37.5%
+bn                  batch norm   64         64x32x32      10.000       30.000                   2.5     25.0%
+between the layers                                        30.000       40.000
+all                                                       60.000      130.000    3.0     15.8  0.68
+layers were measured in other updates, of 210.000 ms;)";
+  EXPECT_THAT(table, HasSubstr(layers));
 }
 
 TEST(ProfileReport, SeveralWorkersAreNamed) {

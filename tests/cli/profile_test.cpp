@@ -114,6 +114,7 @@ TEST_F(ProfileCommand, SaysWhatItCannotDo) {
            {{"--at", "4ep"}, "crescendo: --at 4ep is example 960, and the plan ends at 960\n"},
            {{"--at", "soon"}, "crescendo: --at soon is not a position, such as 60ep or 40ksp\n"},
            {{"--at", "1ep", "--phase", "1"}, "crescendo profile: --at excludes --phase"},
+           {{"--trace", "none/t.json"}, "crescendo: --trace none/t.json: there is no folder none\n"},
            {{"--force"}, "crescendo profile: --force requires --trace"},
            {{"--updates", "0"}, "crescendo profile: --updates: "},
            {{"model.hiden=[3]"}, "crescendo: command line: model.hiden=[3]: model.hiden is not an option"},
