@@ -166,7 +166,7 @@ int64_t Profiler::ChooseUpdates(const Request& request) {
   const double expected = seconds * static_cast<double>(2 * (WarmUp(updates) + updates));
   if (expected > kLong && request.tell) {
     request.tell(
-        fmt::format("measuring {} updates of up to {:.1f} s, twice, each time after {} to warm up: up to {:.0f} s",
+        fmt::format("measuring {} updates of up to {:.2g} s, twice, each time after {} to warm up: up to {:.0f} s",
                     updates, seconds, WarmUp(updates), expected));
   }
   return updates;
