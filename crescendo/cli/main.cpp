@@ -61,6 +61,7 @@ int Run(int argc, char** argv) {
   crescendo::cli::AddTrainCommand(app, exit_code);
   crescendo::cli::AddResumeCommand(app, exit_code);
   crescendo::cli::AddEvalCommand(app, exit_code);
+  crescendo::cli::AddProfileCommand(app, exit_code);
   crescendo::cli::AddCompareCommand(app, exit_code);
   crescendo::cli::AddReportCommand(app, exit_code);
   crescendo::cli::AddDigestCommand(app, exit_code);

@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "crescendo/base/error.h"
+#include "crescendo/device/profile_scope.h"
 #include "crescendo/nn/ghost_norm_autograd.h"
 
 namespace crescendo::nn {
@@ -51,7 +52,8 @@ void CheckGhosts(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) {
 
 GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t channels,
                                const config::ModelOptions& options)
-    : tensors_{model.AddParameter(name + ".weight", at::ones({channels}, at::kFloat)),
+    : name_(model.AddLayer(name, LayerKind::kBatchNorm)),
+      tensors_{model.AddParameter(name + ".weight", at::ones({channels}, at::kFloat)),
                model.AddParameter(name + ".bias", at::zeros({channels}, at::kFloat)),
                model.AddBuffer(name + ".running_mean", at::zeros({channels}, at::kFloat)),
                model.AddBuffer(name + ".running_var", at::ones({channels}, at::kFloat))},
@@ -59,16 +61,24 @@ GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t ch
       epsilon_(options.norm_epsilon) {}
 
 at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
-  if (ghosts == nullptr) return (*this)(inputs, ghosts).relu_();
+  device::ProfileScope scope(name_, inputs);
+  if (ghosts == nullptr) return scope.Give(Normalise(inputs, ghosts).relu_());
   CheckGhosts(inputs, *ghosts);
   if (UsesGhostNormKernels(inputs, *ghosts)) {
-    return GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_});
+    return scope.Give(GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_}));
   }
-  if (CanNormaliseAndRectify(inputs)) return NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_);
-  return (*this)(inputs, ghosts).relu_();
+  if (CanNormaliseAndRectify(inputs)) {
+    return scope.Give(NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_));
+  }
+  return scope.Give(Normalise(inputs, ghosts).relu_());
 }
 
 at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
+  device::ProfileScope scope(name_, inputs);
+  return scope.Give(Normalise(inputs, ghosts));
+}
+
+at::Tensor GhostBatchNorm::Normalise(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
   if (ghosts == nullptr) {
     return at::batch_norm(inputs, tensors_.weight, tensors_.bias, tensors_.running_mean, tensors_.running_variance,
                           /*training=*/false, momentum_, epsilon_, /*cudnn_enabled=*/true);

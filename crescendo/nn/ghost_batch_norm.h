@@ -37,9 +37,11 @@ class GhostBatchNorm {
   at::Tensor ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
 
  private:
+  at::Tensor Normalise(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
   at::Tensor NormaliseGhost(const at::Tensor& ghost) const;
   at::Tensor NormaliseTableGhosts(const at::Tensor& rows, int64_t ghosts) const;
 
+  std::string name_;
   NormTensors tensors_;
   double momentum_;
   double epsilon_;

@@ -6,13 +6,14 @@
 
 #include <cmath>
 
+#include "crescendo/device/profile_scope.h"
 #include "crescendo/nn/linear_function.h"
 
 namespace crescendo::nn {
 
 Convolution::Convolution(Model& model, InitialWeights& weights, const std::string& name, int64_t inputs,
                          int64_t outputs, int64_t kernel, int64_t stride)
-    : stride_(stride), padding_(kernel / 2) {
+    : name_(model.AddLayer(name, LayerKind::kConvolution)), stride_(stride), padding_(kernel / 2) {
   const double deviation = std::sqrt(2.0 / static_cast<double>(kernel * kernel * inputs));
   weight_ = model.AddParameter(
       name + ".weight",
@@ -20,18 +21,22 @@ Convolution::Convolution(Model& model, InitialWeights& weights, const std::strin
 }
 
 at::Tensor Convolution::operator()(const at::Tensor& images) const {
-  return at::conv2d(images, weight_, /*bias=*/{}, stride_, padding_);
+  device::ProfileScope scope(name_, images);
+  return scope.Give(at::conv2d(images, weight_, /*bias=*/{}, stride_, padding_));
 }
 
 Linear::Linear(Model& model, InitialWeights& weights, const std::string& name, int64_t inputs, int64_t outputs,
                double gain, Bias bias)
-    : weight_(model.AddParameter(name + ".weight",
+    : name_(model.AddLayer(name, LayerKind::kLinear)),
+      weight_(model.AddParameter(name + ".weight",
                                  weights.Normal({outputs, inputs}, gain / std::sqrt(static_cast<double>(inputs))))) {
   if (bias == Bias::kZero) bias_ = model.AddParameter(name + ".bias", at::zeros({outputs}));
 }
 
 at::Tensor Linear::operator()(const at::Tensor& inputs) const {
-  return CanMultiplyTable(inputs, weight_) ? MultiplyTable(inputs, weight_, bias_) : at::linear(inputs, weight_, bias_);
+  device::ProfileScope scope(name_, inputs);
+  return scope.Give(CanMultiplyTable(inputs, weight_) ? MultiplyTable(inputs, weight_, bias_)
+                                                      : at::linear(inputs, weight_, bias_));
 }
 
 }  // namespace crescendo::nn

@@ -19,6 +19,7 @@ class Convolution {
   at::Tensor operator()(const at::Tensor& images) const;  // [n, inputs, H, W] -> [n, outputs, H/stride, W/stride]
 
  private:
+  std::string name_;
   at::Tensor weight_;  // [outputs, inputs, kernel, kernel], channels_last
   int64_t stride_;
   int64_t padding_;
@@ -34,6 +35,7 @@ class Linear {
   at::Tensor operator()(const at::Tensor& inputs) const;  // [n, inputs] -> [n, outputs]
 
  private:
+  std::string name_;
   at::Tensor weight_;  // [outputs, inputs]
   at::Tensor bias_;    // [outputs], or undefined
 };

@@ -26,4 +26,9 @@ at::Tensor Model::AddBuffer(const std::string& name, at::Tensor initial) {
   return buffers_.back().value;
 }
 
+std::string Model::AddLayer(const std::string& name, LayerKind kind) {
+  layers_.push_back({name, kind});
+  return name;
+}
+
 }  // namespace crescendo::nn

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "crescendo/base/enum_names.h"
 #include "crescendo/schedule/split.h"
 
 namespace crescendo::nn {
@@ -23,6 +24,14 @@ namespace crescendo::nn {
 struct NamedTensor {
   std::string name;  // as PyTorch names it: "blocks.0.conv1.weight"
   at::Tensor value;
+};
+
+enum class LayerKind { kConvolution, kLinear, kBatchNorm };
+
+// What holds the parameters whose names begin with `name` and a dot, and is seen by profilers under that name.
+struct Layer {
+  std::string name;
+  LayerKind kind;
 };
 
 class Model {
@@ -38,12 +47,14 @@ class Model {
 
   const std::vector<NamedTensor>& parameters() const { return parameters_; }  // require gradients
   const std::vector<NamedTensor>& buffers() const { return buffers_; }        // running statistics
+  const std::vector<Layer>& layers() const { return layers_; }                // as they were built
   int64_t parameter_count() const;
   void To(at::Device device);
 
   // For layers, while a model is built.
   at::Tensor AddParameter(const std::string& name, const at::Tensor& initial);
   at::Tensor AddBuffer(const std::string& name, at::Tensor initial);
+  std::string AddLayer(const std::string& name, LayerKind kind);  // returns the name
 
  protected:
   // ghosts: nullptr in evaluation.
@@ -52,6 +63,18 @@ class Model {
  private:
   std::vector<NamedTensor> parameters_;
   std::vector<NamedTensor> buffers_;
+  std::vector<Layer> layers_;
 };
 
 }  // namespace crescendo::nn
+
+namespace crescendo {
+
+template <>
+inline constexpr auto kEnumCases<nn::LayerKind> = std::to_array<EnumCase<nn::LayerKind>>({
+    {nn::LayerKind::kConvolution, "convolution", "a convolution of images"},
+    {nn::LayerKind::kLinear, "linear", "a matrix product, and a bias where there is one"},
+    {nn::LayerKind::kBatchNorm, "batch norm", "ghost batch norm, and the ReLU after it where both are one operation"},
+});
+
+}  // namespace crescendo

@@ -13,9 +13,8 @@
 #include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 #include "crescendo/device/device.h"
-#include "crescendo/report/event_log.h"
 #include "crescendo/report/log_continuation.h"
-#include "crescendo/report/run_log.h"
+#include "crescendo/train/archive.h"
 #include "crescendo/train/checkpointer.h"
 #include "crescendo/train/digest.h"
 #include "crescendo/train/growth.h"
@@ -25,35 +24,6 @@
 
 namespace crescendo::train {
 namespace {
-
-// Writes what it sees to run.jsonl and the event files.
-class Archive : public Observer {
- public:
-  explicit Archive(const RunFolder& folder, report::RunLog::Open open = report::RunLog::Open::kReplace)
-      : log_(folder.log(), open), events_(folder.events()) {}
-  void OnHeader(const report::RunHeader& header) override { log_.Header(header); }
-  void OnResume(const report::ResumeRecord& record) override { log_.Resume(record); }
-  void OnUpdate(const report::UpdateRecord& record) override {
-    log_.Update(record);
-    events_.Update(record);
-  }
-  void OnEvaluation(const report::EvaluationRecord& record) override {
-    log_.Evaluation(record);
-    events_.Evaluation(record);
-  }
-  void OnFooter(const report::RunFooter& footer) override {
-    log_.Footer(footer);
-    events_.Flush();
-  }
-  void Flush() {
-    log_.Flush();
-    events_.Flush();
-  }
-
- private:
-  report::RunLog log_;
-  report::EventLog events_;
-};
 
 std::string Now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 

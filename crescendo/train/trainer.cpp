@@ -13,6 +13,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/device/autocast.h"
+#include "crescendo/device/profile_scope.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
 #include "crescendo/train/growth.h"
@@ -21,6 +22,7 @@
 namespace crescendo::train {
 namespace {
 
+using device::ProfileScope;
 using schedule::Examples;
 using schedule::MicroBatch;
 using schedule::Setting;
@@ -101,6 +103,7 @@ void Trainer::TellWorkers() {
 
 // One update, in the order things happen.
 bool Trainer::Step(const Setting& setting) {
+  const ProfileScope update_scope("update");
   RememberStatistics();
   Totals totals;
   try {
@@ -126,6 +129,7 @@ bool Trainer::Step(const Setting& setting) {
   position_.loss = loss;
 
   at_boundary_ = false;
+  const ProfileScope optimizer_scope("optimizer");
   ApplyMomentumCorner(setting);
   parts_.optimizer->Step({setting.learning_rate, setting.momentum});
   parts_.optimizer->ZeroGradients();
@@ -143,8 +147,11 @@ Totals Trainer::ComputeGradients(const Setting& setting) {
     numbers.stop_signal = StopSignal();
     if (numbers.stop_signal != 0) break;
     sum_->BeforeForward(&part == &micro_batches.back());
-    sum_->AfterBackward(BackwardOf(part, setting.global_batch));
+    const at::Tensor loss = BackwardOf(part, setting.global_batch);
+    const ProfileScope scope("reduce");
+    sum_->AfterBackward(loss);
   }
+  const ProfileScope scope("reduce");
   Totals totals = sum_->Finish(numbers);
   workers_ = totals.workers;
   examples_computed_ += share.size;
@@ -153,16 +160,22 @@ Totals Trainer::ComputeGradients(const Setting& setting) {
 
 // Adds this micro-batch's part of the mean gradient over the global batch; returns the sum of its losses.
 at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
-  RequestExamples();
-  const data::Batch batch = loader_.Take();
-  --requested_;
-  const at::Tensor inputs = batch.inputs.to(parts_.device, /*non_blocking=*/true);
-  const at::Tensor labels = batch.labels.to(parts_.device, /*non_blocking=*/true);
+  data::Batch batch;
+  {
+    const ProfileScope scope("data");
+    RequestExamples();
+    batch = loader_.Take();
+    --requested_;
+    batch.inputs = batch.inputs.to(parts_.device, /*non_blocking=*/true);
+    batch.labels = batch.labels.to(parts_.device, /*non_blocking=*/true);
+  }
   at::Tensor loss;
   {
+    const ProfileScope scope("forward");
     const device::Autocast autocast(parts_.device, parts_.options.run.precision);
-    loss = nn::SummedCrossEntropy(parts_.model->Forward(inputs, part.ghosts), labels);
+    loss = nn::SummedCrossEntropy(parts_.model->Forward(batch.inputs, part.ghosts), batch.labels);
   }
+  const ProfileScope scope("backward");
   // The one division by the global batch: of the gradient that backward begins with.
   loss.backward(at::full({}, 1 / static_cast<double>(global_batch.value()), loss.options()));
   return loss.detach();

@@ -20,7 +20,8 @@ grep -rnE --include='*.h' --include='*.cpp' --include='*.cu' --include='*.cuh' '
     may["distributed"] = "base schedule config device torch"
     may["study"]       = "base schedule config report"
     may["train"]       = "base schedule config adaptive report device data nn optim distributed torch"
-    may["cli"]         = "base schedule config report study train torch"
+    may["profile"]     = "base schedule config report device data nn optim distributed train torch"
+    may["cli"]         = "base schedule config report study train profile torch"
   }
   {
     split($0, place, ":")              # FILE:LINE:#include "..."

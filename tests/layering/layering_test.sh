@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 "$here/layering.sh" "$here/../.."
 
-expected='crescendo/cli/command.cpp:3: includes data; crescendo/cli: may include base schedule config report study train torch
+expected='crescendo/cli/command.cpp:3: includes data; crescendo/cli: may include base schedule config report study train profile torch
 crescendo/extra/tool.h:2: includes base; crescendo/extra: no row in the table of tests/layering/layering.sh
 crescendo/nn/model.cpp:4: includes data; crescendo/nn: may include base schedule config device torch
 crescendo/schedule/clock.h:2: includes torch; crescendo/schedule: may include base'
