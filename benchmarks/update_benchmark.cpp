@@ -3,6 +3,7 @@
 //   KernelsAlone  the same network, loss and optimizer in a bare loop over one batch
 //   HandWritten   the same mathematics as a loop over GEMMs (hand_written_mlp.h)
 // Train - KernelsAlone is the engine's overhead. Run with --benchmark_enable_random_interleaving=true.
+#include <ATen/ops/full.h>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -72,7 +73,7 @@ void KernelsAlone(benchmark::State& state) {
   for (auto _ : state) {
     for (int64_t update = 0; update < kUpdates; ++update) {
       at::Tensor loss = nn::SummedCrossEntropy(parts.model->Forward(batch.inputs, ghosts), batch.labels);
-      loss.div(static_cast<double>(state.range(0))).backward();
+      loss.backward(at::full({}, 1 / static_cast<double>(state.range(0))));
       parts.optimizer->Step({kLearningRate, kMomentum});
       parts.optimizer->ZeroGradients();
     }

@@ -36,6 +36,7 @@ policy = "decay"
 device = "{device}"
 precision = "{precision}"
 micro_batch = "auto"
+gpu_norm_kernels = {kernels}
 evaluate_every = "1000ep"
 {threads}
 """
@@ -89,11 +90,12 @@ class Check:
                 print(f"    {test}: {why.splitlines()[0] if why else ''}")
         return results
 
-    def train(self, batch, precision, updates):
+    def train(self, batch, precision, updates, kernels=False):
         """images/s of `crescendo train`, of the second half of its updates."""
         with tempfile.TemporaryDirectory() as folder:
             config = pathlib.Path(folder) / "config.toml"
             config.write_text(CONFIG.format(batch=batch, precision=precision, device=self.a.device, examples=batch * updates,
+                                            kernels="true" if kernels else "false",
                                             threads="threads = 1" if self.small else "",
                                             train_examples=max(10 * batch, 1000 if self.small else 50000), **self.net))
             begin = time.time()
@@ -132,7 +134,7 @@ class Check:
 
     def throughput(self):
         batches = [32, 128] if self.small else [128, 5120]
-        rows = [{"batch": batch, "precision": precision, "crescendo": [], "pytorch": {}}
+        rows = [{"batch": batch, "precision": precision, "crescendo": [], "gpu_norm_kernels": None, "pytorch": {}}
                 for precision in ("bf16", "fp32") for batch in batches]
         for row in rows:
             updates = self.updates(row["batch"])
@@ -140,6 +142,7 @@ class Check:
                 row["crescendo"].append(self.train(row["batch"], row["precision"], updates))
                 if mode:
                     row["pytorch"][mode] = self.peer(mode, row["batch"], row["precision"])
+            row["gpu_norm_kernels"] = self.train(row["batch"], row["precision"], updates, kernels=True)
             say(describe(row))
         for mode, needs in (("compile", 60), ("max-autotune", 120)):
             for row in rows[:len(batches)]:  # bf16: what the goals are about
@@ -155,6 +158,8 @@ class Check:
 def describe(row):
     ours = [r["images_per_second"] for r in row["crescendo"] if "images_per_second" in r]
     text = f"batch {row['batch']}, {row['precision']}: crescendo " + (f"{statistics.median(ours):,.0f} images/s" if ours else "FAILED")
+    text += ", with its norm kernels " + (f"{row['gpu_norm_kernels']['images_per_second']:,.0f}" if "images_per_second" in row["gpu_norm_kernels"]
+                                          else "FAILED")
     for mode, result in row["pytorch"].items():
         if "images_per_second" in result:
             text += f", pytorch {mode} {result['images_per_second']:,.0f}"
@@ -190,7 +195,7 @@ def main():
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")
     bad = [name for name, r in result["tests"].items() if r["failed"] or "ended" in r]
-    bad += [f"training, batch {r['batch']} {r['precision']}" for r in result["throughput"] if any("failed" in o for o in r["crescendo"])]
+    bad += [f"training, batch {r['batch']} {r['precision']}" for r in result["throughput"] if any("failed" in o for o in [*r["crescendo"], r["gpu_norm_kernels"]])]
     say(f"written: {out}" + (f"; FAILED: {', '.join(bad)}" if bad else "; all tests passed"))
     return 1 if bad else 0
 

@@ -9,14 +9,17 @@
 
 namespace crescendo::cli {
 
-// CONFIG [key=value ...]
+// What options that are changed on the command line are called in its help. CLI11 takes no = in a name.
+inline constexpr const char* kChanges = "CHANGES";
+
+// CONFIG [KEY=VALUE ...]
 struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;
 
   CLI::Option* AddTo(CLI::App& command) {
     CLI::Option* config = command.add_option("CONFIG", file, "config file (TOML); recipes/ holds some");
-    command.add_option("KEY=VALUE", overrides, "options to change, as schedule.max_batch=5120");
+    command.add_option(kChanges, overrides, "KEY=VALUE: options to change, as schedule.max_batch=5120");
     return config;
   }
 };

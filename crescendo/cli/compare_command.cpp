@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "crescendo/base/error.h"
+#include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/run_screen.h"
 #include "crescendo/report/study_text.h"
@@ -81,7 +82,8 @@ void AddCompareCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("compare", "run a study: variants of a config over several seeds");
   command->add_option("STUDY", arguments->study, "study file (TOML); recipes/ holds some")->required();
-  command->add_option("KEY=VALUE", arguments->overrides, "options to change in every variant, as data.folder=/data");
+  command->add_option(kChanges, arguments->overrides,
+                      "KEY=VALUE: options to change in every variant, as data.folder=/data");
   command
       ->add_option("--jobs", arguments->jobs,
                    "runs at a time; without it, one per GPU, or where there is none one per core")

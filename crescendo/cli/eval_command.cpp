@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 
+#include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/train/session.h"
 
@@ -23,7 +24,7 @@ void AddEvalCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("eval", "loss and accuracy of a run on its test set");
   command->add_option("RUN", arguments->path, "a run's folder, or a weights.safetensors")->required();
-  command->add_option("KEY=VALUE", arguments->overrides, "options that differ here, as data.folder=/data");
+  command->add_option(kChanges, arguments->overrides, "KEY=VALUE: options that differ here, as data.folder=/data");
   command->footer(R"(Examples:
   crescendo eval runs/grow
   crescendo eval weights.safetensors data.folder=/data)");

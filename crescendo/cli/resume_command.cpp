@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "crescendo/base/error.h"
+#include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
@@ -104,9 +105,10 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("resume", "go on with a run that was stopped, to the same bits");
   command->add_option("RUN", arguments->folder, "the run's folder")->required();
-  command->add_option("KEY=VALUE", arguments->overrides,
-                      "options to change: those that change nothing that is learned, as data.folder=/data; with "
-                      "--branch, any");
+  command->add_option(
+      kChanges, arguments->overrides,
+      "KEY=VALUE: options to change, those that change nothing that is learned, as data.folder=/data; with "
+      "--branch, any");
   CLI::Option* branch =
       command->add_option("--branch", arguments->branch, "begin a new run in this folder from the state of RUN");
   command->add_option("--at", arguments->at, "branch from the last checkpoint at this position or before, as 60ep")

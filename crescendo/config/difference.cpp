@@ -22,7 +22,8 @@ Effect EffectOf(std::string_view key) {
   constexpr std::string_view kNothing[] = {"data.folder",       "data.threads",       "data.prefetch",
                                            "run.cache_memory",  "run.worker_timeout", "run.log_every",
                                            "run.evaluate_every"};
-  constexpr std::string_view kRounding[] = {"run.device", "run.micro_batch", "run.reproducible", "run.threads"};
+  constexpr std::string_view kRounding[] = {"run.device", "run.gpu_norm_kernels", "run.micro_batch", "run.reproducible",
+                                            "run.threads"};
   if (std::ranges::count(kNothing, key) > 0 || key.starts_with("checkpoint.")) return Effect::kNothing;
   if (std::ranges::count(kRounding, key) > 0) return Effect::kRounding;
   return Effect::kRun;

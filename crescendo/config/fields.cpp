@@ -76,11 +76,12 @@ std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options
       CRESCENDO_ASSERT(chain.size() <= conditions.size(), fmt::format("the condition of {} hangs on itself", key));
     }
     // The furthest first: it is what the user has to change for any of the nearer ones to matter.
-    for (auto condition = chain.rbegin(); condition != chain.rend(); ++condition) {
-      const auto choice = choices.find((*condition)->key);
+    std::ranges::reverse(chain);
+    for (const Condition* condition : chain) {
+      const auto choice = choices.find(condition->key);
       CRESCENDO_ASSERT(choice != choices.end(), fmt::format("{} hangs on what is not a choice", key));
-      if (std::ranges::find((*condition)->values, choice->second) != (*condition)->values.end()) continue;
-      unmet.emplace(key, UnmetCondition{**condition, choice->second});
+      if (std::ranges::find(condition->values, choice->second) != condition->values.end()) continue;
+      unmet.emplace(key, UnmetCondition{*condition, choice->second});
       break;
     }
   }

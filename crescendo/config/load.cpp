@@ -159,9 +159,9 @@ std::string MissingQuotes(std::string_view text, size_t line_number) {
   std::istringstream lines{std::string(text)};
   std::string line;
   for (size_t i = 0; i < line_number; ++i) std::getline(lines, line);
-  static const std::regex kBareText(R"(^[^=]*=\s*([\w./+-]*[A-Za-z][\w./+-]*)\s*(#.*)?$)");
+  static const std::regex bare_text(R"(^[^=]*=\s*([\w./+-]*[A-Za-z][\w./+-]*)\s*(#.*)?$)");
   std::smatch match;
-  return std::regex_match(line, match, kBareText) ? fmt::format("; did you mean \"{}\", in quotes?", match.str(1)) : "";
+  return std::regex_match(line, match, bare_text) ? fmt::format("; did you mean \"{}\", in quotes?", match.str(1)) : "";
 }
 
 toml::table ParseToml(std::string_view text, const std::string& name) {

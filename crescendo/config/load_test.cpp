@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/config/fields.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::config {
 namespace {
@@ -28,22 +28,6 @@ std::string Refusal(const std::string& text, const std::vector<std::string>& ove
   }
   return "(accepted)";
 }
-
-class Folder {
- public:
-  Folder() : path_(fs::temp_directory_path() / fmt::format("crescendo_config_test_{}", getpid())) {
-    fs::create_directories(path_ / "sub");
-  }
-  ~Folder() { fs::remove_all(path_); }
-  fs::path Write(const std::string& name, const std::string& text) {
-    WriteFileAtomically(path_ / name, text);
-    return path_ / name;
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 TEST(Load, ReadsEveryTypeOfValue) {
   const Options options = LoadText(R"(
@@ -256,7 +240,7 @@ TEST(Load, TheDefaultMomentumOfPlainSgdIsZero) {
 }
 
 TEST(Load, StacksTheFileOnItsBase) {
-  Folder folder;
+  const support::TemporaryFolder folder;
   folder.Write("base.toml", kReference + "global_batch = 64\nlearning_rate = 0.5\n[schedule]\nat_cap = 'hold'");
   folder.Write("sub/middle.toml", "base = '../base.toml'\n[reference]\nglobal_batch = 256");
   const fs::path top = folder.Write("top.toml", "base = 'sub/middle.toml'\n[schedule]\npolicy = 'decay'");
@@ -268,7 +252,7 @@ TEST(Load, StacksTheFileOnItsBase) {
 }
 
 TEST(Load, FindsMistakesInTheBaseEvenWhereTheyAreReplaced) {
-  Folder folder;
+  const support::TemporaryFolder folder;
   const fs::path base = folder.Write("base.toml", "[reference]\nglobal_batch = 0");
   const fs::path top = folder.Write("top.toml", "base = 'base.toml'\n" + kReference + "global_batch = 128");
   EXPECT_THROW(
@@ -281,9 +265,9 @@ TEST(Load, FindsMistakesInTheBaseEvenWhereTheyAreReplaced) {
 }
 
 TEST(Load, RefusesBasesThatAreMissingOrGoRoundInACircle) {
-  Folder folder;
-  const std::string a = folder.Write("a.toml", "base = 'b.toml'").string();
-  const std::string b = folder.Write("b.toml", "base = 'sub/../a.toml'").string();
+  const support::TemporaryFolder folder;
+  const std::string a = folder.Write("a.toml", "base = 'b.toml'");
+  const std::string b = folder.Write("b.toml", "base = 'sub/../a.toml'");
   const auto refusal = [](const fs::path& path) -> std::string {
     try {
       LoadFile(path);
@@ -296,14 +280,14 @@ TEST(Load, RefusesBasesThatAreMissingOrGoRoundInACircle) {
             fmt::format("{1}:1:8: base = \"sub/../a.toml\": files that are based on each other in a circle: {0} -> "
                         "{1} -> {0}",
                         a, b));
-  const std::string c = folder.Write("c.toml", "base = 'd.toml'").string();
+  const std::string c = folder.Write("c.toml", "base = 'd.toml'");
   EXPECT_EQ(refusal(c), fmt::format("{}:1:8: base = \"d.toml\": cannot read {}: No such file or directory", c,
                                     (folder.path() / "d.toml").string()));
   EXPECT_EQ(Refusal("base = 3"), "x.toml:1:8: base = 3: it must be the path of a config file, in quotes");
 }
 
 TEST(Load, TakesFilesRelativeToTheConfigThatStatesThem) {
-  Folder folder;
+  const support::TemporaryFolder folder;
   folder.Write("sub/base.toml",
                kReference + "[data]\nname = 'csv'\ntrain_file = '../train.csv'\ntest_file = 'a/test.csv'");
   const fs::path top = folder.Write("top.toml", "base = 'sub/base.toml'");

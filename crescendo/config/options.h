@@ -107,7 +107,7 @@ struct DataOptions {
     visit("image_size", self.image_size,
           {.unit = "pixels", .sentence = "height and width", .minimum = 4, .maximum = 512, .only_with = kSynthetic});
     visit("threads", self.threads,
-          {.sentence = "threads that prepare examples beside the training", .minimum = 1, .maximum = 64});
+          {.sentence = "threads that prepare images beside the training", .minimum = 1, .maximum = 64});
     visit("prefetch", self.prefetch,
           {.unit = "micro-batches", .sentence = "how far they work ahead", .minimum = 1, .maximum = 64});
   }
@@ -400,6 +400,7 @@ struct RunOptions {
   std::optional<int64_t> threads;
   bool reproducible = false;
   bool cache_memory = true;
+  bool gpu_norm_kernels = false;
   double worker_timeout = 120;
   int64_t log_every = 1;
   Position evaluate_every = {1, Position::Unit::kEpochs};
@@ -433,6 +434,10 @@ struct RunOptions {
                        "since the bits depend on the number"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
+    visit("gpu_norm_kernels", self.gpu_norm_kernels,
+          {.sentence =
+               "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); off "
+               "by default, as no GPU has run them yet"});
     visit("worker_timeout", self.worker_timeout,
           {.unit = "seconds",
            .sentence =

@@ -120,7 +120,7 @@ std::string Read(const toml::node& node, PositionTable& value) {
 std::string Read(const toml::node& node, std::pair<Position, double>& value) {
   const toml::array* pair = node.as_array();
   if (pair == nullptr || pair->size() != 2) return R"(it must be a pair such as ["60ep", 0.02])";
-  if (const std::string problem = Read((*pair)[0], value.first); !problem.empty()) return problem;
+  if (std::string problem = Read((*pair)[0], value.first); !problem.empty()) return problem;
   return Read((*pair)[1], value.second);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "crescendo/base/error.h"
 
@@ -59,10 +60,10 @@ Normalisation::Normalisation(const std::vector<float>& mean, const std::vector<f
   }
 }
 
-ImageWriter::ImageWriter(const ImageShape& shape, config::Padding padding, const Normalisation& normalisation)
+ImageWriter::ImageWriter(const ImageShape& shape, config::Padding padding, Normalisation normalisation)
     : shape_(shape),
       padding_(padding),
-      normalisation_(normalisation),
+      normalisation_(std::move(normalisation)),
       row_(static_cast<size_t>(shape.channels * shape.width)) {
   CRESCENDO_ASSERT(shape.channels == 1 || shape.channels == 3, "images are grey or have three colours");
 }

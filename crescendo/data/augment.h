@@ -79,7 +79,7 @@ constexpr float AugmentedPixel(const uint8_t* plane, const ImageShape& shape, co
 // Writes whole images. Each thread has its own.
 class ImageWriter {
  public:
-  ImageWriter(const ImageShape& shape, config::Padding padding, const Normalisation& normalisation);
+  ImageWriter(const ImageShape& shape, config::Padding padding, Normalisation normalisation);
 
   // image: [C, H, W], as stored. result: [H, W, C], which is an image of a channels_last batch.
   void Write(const uint8_t* image, const Placement& placement, float* result);

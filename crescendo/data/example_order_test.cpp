@@ -42,7 +42,7 @@ TEST(ExampleOrder, EveryExampleOncePerEpochAndNoTwoEpochsAlike) {
 
 TEST(ExampleOrder, APositionIsAPlaceInItsEpoch) {
   const ExampleOrder order(3, 7);
-  for (int64_t position = 0; position < 7 * 5; ++position) {
+  for (int64_t position = 0; position < int64_t{5} * 7; ++position) {
     EXPECT_EQ(order.ExampleAt(Examples{position}), (*order.Epoch(position / 7))[position % 7]);
   }
   EXPECT_EQ(order.EpochAt(Examples{13}), 1);

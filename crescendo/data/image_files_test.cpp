@@ -75,8 +75,8 @@ TEST(Cifar, Cifar100TakesTheFineLabel) {
   at::set_num_threads(1);
   const TemporaryFolder folder;
   const auto train = folder.path() / "cifar-100-binary/train.bin";
-  WriteZeros(train, 50'000 * 3074);
-  WriteZeros(folder.path() / "cifar-100-binary/test.bin", 10'000 * 3074);
+  WriteZeros(train, uintmax_t{50'000} * 3074);
+  WriteZeros(folder.path() / "cifar-100-binary/test.bin", uintmax_t{10'000} * 3074);
   Overwrite(train, 3074, std::string("\x13\x63\xff\x01", 4));  // record 1: coarse 19, fine 99, pixels 255 1
   config::DataOptions options = Options(DatasetName::kCifar100, folder.path());
   const DatasetPair data = LoadDatasets(options, 1);

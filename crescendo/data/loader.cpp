@@ -66,6 +66,19 @@ class BatchWriter {
   int64_t* labels_;
 };
 
+// Adds how long it lives to `seconds`.
+class Waiting {
+ public:
+  explicit Waiting(double& seconds) : seconds_(seconds), begin_(std::chrono::steady_clock::now()) {}
+  ~Waiting() { seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  double& seconds_;
+  std::chrono::steady_clock::time_point begin_;
+};
+
 }  // namespace
 
 Loader::Loader(const Dataset& train, const config::DataOptions& options, uint64_t seed, const Placing& placing)
@@ -79,7 +92,9 @@ Loader::Loader(const Dataset& train, const config::DataOptions& options, uint64_
     resident_.emplace(train, augment_, seed, placing.device);
     return;  // batches are made as they are taken: on a GPU that only queues the work
   }
-  for (int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this](std::stop_token stop) { Work(stop); });
+  // Rows are copied faster than a thread is woken: these batches, too, are made as they are taken.
+  if (!train.holds_images() && placing.device.is_cpu()) return;
+  for (int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
 }
 
 void Loader::Request(ExampleRange range) {
@@ -94,15 +109,15 @@ void Loader::Request(ExampleRange range) {
 Batch Loader::Take() {
   std::unique_lock lock(mutex_);
   CRESCENDO_ASSERT(!jobs_.empty(), "a batch is taken that was not requested");
-  if (resident_) {
+  if (threads_.empty()) {
     const ExampleRange range = jobs_.front().range;
     jobs_.pop_front();
-    return resident_->Make(range, order_);
+    const Waiting waiting(waited_seconds_);
+    return resident_ ? resident_->Make(range, order_) : Make(range);
   }
   if (!jobs_.front().done) {
-    const auto begin = std::chrono::steady_clock::now();
+    const Waiting waiting(waited_seconds_);
     job_done_.wait(lock, [this] { return jobs_.front().done; });
-    waited_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
   Job job = std::move(jobs_.front());
   jobs_.pop_front();
@@ -121,7 +136,7 @@ Loader::Job* Loader::NextJob() {
   return nullptr;
 }
 
-void Loader::Work(std::stop_token stop) {
+void Loader::Work(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (true) {
     Job* job = nullptr;

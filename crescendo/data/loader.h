@@ -1,4 +1,5 @@
-// Makes batches of training examples beside the training.
+// Makes batches of training examples: of images beside the training, of a table's rows, which are ready to use, and of
+// what lies on the device as they are taken.
 //
 //   Loader loader(data.train, options.data, seed);
 //   loader.Request({Examples{0}, 128});    // the first 128 examples of the run, in the order of this seed
@@ -54,7 +55,7 @@ class Loader {
   // A batch is on the device where the train set is kept there, else on the CPU.
   Batch Take();
 
-  // How long Take has waited, in total: the time that training lost for want of examples.
+  // How long Take has taken to wait for a batch or to make it, in total: what training lost for want of examples.
   double waited_seconds() const { return waited_seconds_; }
 
  private:
@@ -66,7 +67,7 @@ class Loader {
     std::exception_ptr failure;
   };
 
-  void Work(std::stop_token stop);
+  void Work(const std::stop_token& stop);
   Job* NextJob();  // requires mutex_
   Batch Make(ExampleRange range) const;
 

@@ -9,7 +9,6 @@ namespace crescendo::data {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::FloatNear;
 
 config::DataOptions Synthetic(int64_t train_examples, int64_t test_examples) {
   config::DataOptions options;

@@ -13,6 +13,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/device/profile_scope.h"
+#include "crescendo/nn/ghost_norm_autograd.h"
 
 namespace crescendo::nn {
 namespace {
@@ -61,9 +62,16 @@ GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t ch
 
 at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
   device::ProfileScope scope(name_, inputs);
-  if (ghosts == nullptr || !CanNormaliseAndRectify(inputs)) return scope.Give(Normalise(inputs, ghosts).relu_());
-  CheckGhosts(inputs, *ghosts);
-  return scope.Give(NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_));
+  if (ghosts != nullptr) {
+    CheckGhosts(inputs, *ghosts);
+    if (UsesGhostNormKernels(inputs, *ghosts)) {
+      return scope.Give(GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_}));
+    }
+    if (CanNormaliseAndRectify(inputs)) {
+      return scope.Give(NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_));
+    }
+  }
+  return scope.Give(Normalise(inputs, ghosts).relu_());
 }
 
 at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {

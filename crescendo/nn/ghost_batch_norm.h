@@ -33,7 +33,7 @@ class GhostBatchNorm {
   // consecutive examples, sizes that add up to n (schedule/split.h); nullptr in evaluation.
   at::Tensor operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
 
-  // The same followed by ReLU; one operation where there is one for the inputs (norm_relu.h).
+  // The same followed by ReLU; one operation where there is one for the inputs (norm_relu.h, ghost_norm_autograd.h).
   at::Tensor ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
 
  private:

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "crescendo/device/profile_scope.h"
+#include "crescendo/nn/linear_function.h"
 
 namespace crescendo::nn {
 
@@ -34,7 +35,8 @@ Linear::Linear(Model& model, InitialWeights& weights, const std::string& name, i
 
 at::Tensor Linear::operator()(const at::Tensor& inputs) const {
   device::ProfileScope scope(name_, inputs);
-  return scope.Give(at::linear(inputs, weight_, bias_));
+  return scope.Give(CanMultiplyTable(inputs, weight_) ? MultiplyTable(inputs, weight_, bias_)
+                                                      : at::linear(inputs, weight_, bias_));
 }
 
 }  // namespace crescendo::nn

@@ -1,16 +1,14 @@
 #include "crescendo/nn/norm_relu.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/empty_cpu_dispatch.h>
 #include <c10/util/BFloat16.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "crescendo/nn/lean_node.h"
 #include "crescendo/nn/norm_kernels.h"
 
 namespace crescendo::nn {
@@ -263,40 +261,46 @@ at::MemoryFormat FormatOf(const at::Tensor& inputs) {
   return inputs.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }
 
-class NormReluFunction : public torch::autograd::Function<NormReluFunction> {
- public:
-  // weight and bias stand beside norm, which holds them too, because the gradients go to arguments that are tensors.
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& inputs,
-                            const at::Tensor& weight, const at::Tensor& bias, const std::vector<int64_t>& ghosts,
-                            const NormTensors& norm, double momentum, double epsilon) {
-    const Matrix matrix(inputs, ghosts);
-    const at::Tensor statistics =
-        at::empty({3, static_cast<int64_t>(ghosts.size()), matrix.channels()}, norm.running_mean.options());
-    at::Tensor outputs = at::empty(inputs.sizes(), inputs.options().memory_format(FormatOf(inputs)));
-    WithType(inputs, [&](auto* type) {
-      Forward(matrix, ConstData(inputs, type), norm, momentum, epsilon, Statistics(statistics), Data(outputs, type));
-    });
-    context->save_for_backward({inputs, weight, bias, statistics});
-    context->saved_data["ghosts"] = ghosts;
-    return outputs;
-  }
+at::Tensor EmptyLike(const at::Tensor& inputs) {
+  return at::cpu::empty(inputs.sizes(), inputs.options().memory_format(FormatOf(inputs)));
+}
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 const torch::autograd::variable_list& outputs_gradients) {
-    const torch::autograd::variable_list saved = context->get_saved_variables();
-    const at::Tensor& inputs = saved[0];
-    const at::Tensor gradients = outputs_gradients[0].contiguous(FormatOf(inputs));
-    const Matrix matrix(inputs, context->saved_data["ghosts"].toIntVector());
-    at::Tensor inputs_gradient = at::empty(inputs.sizes(), inputs.options().memory_format(FormatOf(inputs)));
-    at::Tensor weight_gradient = at::empty_like(saved[1]);
-    at::Tensor bias_gradient = at::empty_like(saved[2]);
+class NormReluBackward : public LeanNode {
+ public:
+  NormReluBackward(const at::Tensor& inputs, const at::Tensor& weight, const at::Tensor& bias,
+                   std::vector<int64_t> ghosts, at::Tensor statistics)
+      : LeanNode(inputs, weight, bias),
+        inputs_(inputs, /*is_output=*/false),
+        bias_(bias, /*is_output=*/false),
+        ghosts_(std::move(ghosts)),
+        statistics_(std::move(statistics)) {}
+
+ private:
+  std::vector<at::Tensor> Gradients(const at::Tensor& outputs_gradient) override {
+    const at::Tensor inputs = inputs_.unpack();
+    const at::Tensor bias = bias_.unpack();
+    const at::Tensor gradients = outputs_gradient.contiguous(FormatOf(inputs));
+    const Matrix matrix(inputs, ghosts_);
+    const at::Tensor inputs_gradient = EmptyLike(inputs);
+    const at::Tensor weight_gradient = at::cpu::empty(bias.sizes(), bias.options());
+    const at::Tensor bias_gradient = at::cpu::empty(bias.sizes(), bias.options());
     WithType(inputs, [&](auto* type) {
-      Backward(matrix, ConstData(inputs, type), ConstData(gradients, type), Statistics(saved[3]),
-               saved[2].const_data_ptr<float>(), Data(inputs_gradient, type), weight_gradient.mutable_data_ptr<float>(),
+      Backward(matrix, ConstData(inputs, type), ConstData(gradients, type), Statistics(statistics_),
+               bias.const_data_ptr<float>(), Data(inputs_gradient, type), weight_gradient.mutable_data_ptr<float>(),
                bias_gradient.mutable_data_ptr<float>());
     });
-    return {inputs_gradient, weight_gradient, bias_gradient, {}, {}, {}, {}};
+    return {inputs_gradient, weight_gradient, bias_gradient};
   }
+  void Release() override {
+    inputs_.reset_data();
+    bias_.reset_data();
+    statistics_.reset();
+  }
+
+  torch::autograd::SavedVariable inputs_;
+  torch::autograd::SavedVariable bias_;
+  std::vector<int64_t> ghosts_;
+  at::Tensor statistics_;
 };
 
 }  // namespace
@@ -308,7 +312,18 @@ bool CanNormaliseAndRectify(const at::Tensor& inputs) {
 
 at::Tensor NormaliseAndRectify(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& norm,
                                double momentum, double epsilon) {
-  return NormReluFunction::apply(inputs, norm.weight, norm.bias, ghosts, norm, momentum, epsilon);
+  const Matrix matrix(inputs, ghosts);
+  at::Tensor statistics;
+  at::Tensor outputs;
+  {
+    const at::AutoDispatchBelowADInplaceOrView no_autograd;
+    statistics = at::cpu::empty({3, static_cast<int64_t>(ghosts.size()), matrix.channels()}, at::kFloat);
+    outputs = EmptyLike(inputs);
+    WithType(inputs, [&](auto* type) {
+      Forward(matrix, ConstData(inputs, type), norm, momentum, epsilon, Statistics(statistics), Data(outputs, type));
+    });
+  }
+  return WithHistory<NormReluBackward>(std::move(outputs), inputs, norm.weight, norm.bias, ghosts, statistics);
 }
 
 }  // namespace crescendo::nn

@@ -34,36 +34,37 @@ constexpr std::array<uint32_t, 256> kCrcTable = MakeCrcTable();
 uint32_t MaskedCrc(std::string_view bytes) { return std::rotr(Crc32c(bytes), 15) + 0xA282EAD8u; }
 
 template <class Word>
-std::string LittleEndian(Word word) {
-  std::string bytes;
+void AppendLittleEndian(std::string& bytes, Word word) {
   for (size_t i = 0; i < sizeof word; ++i) bytes += static_cast<char>(static_cast<unsigned char>(word >> (8 * i)));
-  return bytes;
 }
 
 // Protocol-buffer fields: a key, field number and wire type in one varint, then the value.
 // https://protobuf.dev/programming-guides/encoding
 
-std::string Varint(uint64_t value) {
-  std::string bytes;
+void AppendVarint(std::string& bytes, uint64_t value) {
   for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(static_cast<unsigned char>(value | 0x80));
   bytes += static_cast<char>(value);
-  return bytes;
 }
 
-std::string IntegerField(uint64_t number, int64_t value) {
-  return Varint(number << 3) + Varint(static_cast<uint64_t>(value));
+void AppendInteger(std::string& bytes, uint64_t number, int64_t value) {
+  AppendVarint(bytes, number << 3);
+  AppendVarint(bytes, static_cast<uint64_t>(value));
 }
 
-std::string DoubleField(uint64_t number, double value) {
-  return Varint(number << 3 | 1) + LittleEndian(std::bit_cast<uint64_t>(value));
+void AppendDouble(std::string& bytes, uint64_t number, double value) {
+  AppendVarint(bytes, number << 3 | 1);
+  AppendLittleEndian(bytes, std::bit_cast<uint64_t>(value));
 }
 
-std::string BytesField(uint64_t number, std::string_view bytes) {
-  return Varint(number << 3 | 2) + Varint(bytes.size()) + std::string(bytes);
+void AppendBytes(std::string& bytes, uint64_t number, std::string_view content) {
+  AppendVarint(bytes, number << 3 | 2);
+  AppendVarint(bytes, content.size());
+  bytes += content;
 }
 
-std::string FloatField(uint64_t number, float value) {
-  return Varint(number << 3 | 5) + LittleEndian(std::bit_cast<uint32_t>(value));
+void AppendFloat(std::string& bytes, uint64_t number, float value) {
+  AppendVarint(bytes, number << 3 | 5);
+  AppendLittleEndian(bytes, std::bit_cast<uint32_t>(value));
 }
 
 // The fields of tensorflow.Event, Summary and Summary.Value in use.
@@ -108,21 +109,38 @@ uint32_t Crc32c(std::string_view bytes) {
 }
 
 std::string FrameTfRecord(std::string_view bytes) {
-  const std::string length = LittleEndian(static_cast<uint64_t>(bytes.size()));
-  return length + LittleEndian(MaskedCrc(length)) + std::string(bytes) + LittleEndian(MaskedCrc(bytes));
+  std::string record;
+  record.reserve(bytes.size() + 16);
+  AppendLittleEndian(record, static_cast<uint64_t>(bytes.size()));
+  AppendLittleEndian(record, MaskedCrc(record));
+  record += bytes;
+  AppendLittleEndian(record, MaskedCrc(bytes));
+  return record;
 }
 
 EventFile::EventFile(const std::filesystem::path& folder)
     : path_(NewEventPath(folder)), file_(std::fopen(path_.c_str(), "wbe"), &std::fclose) {
   if (!file_) Fail();
-  Write(DoubleField(kEventWallTime, WallTime()) + BytesField(kEventFileVersion, "brain.Event:2"));
+  std::string event;
+  AppendDouble(event, kEventWallTime, WallTime());
+  AppendBytes(event, kEventFileVersion, "brain.Event:2");
+  Write(event);
   Flush();
 }
 
-void EventFile::Scalar(std::string_view tag, int64_t step, double value) {
-  const std::string scalar = BytesField(kValueTag, tag) + FloatField(kValueSimpleValue, static_cast<float>(value));
-  Write(DoubleField(kEventWallTime, WallTime()) + IntegerField(kEventStep, step) +
-        BytesField(kEventSummary, BytesField(kSummaryValue, scalar)));
+void EventFile::Scalars(int64_t step, std::span<const Scalar> scalars) {
+  std::string summary;
+  for (const Scalar& scalar : scalars) {
+    std::string value;
+    AppendBytes(value, kValueTag, scalar.tag);
+    AppendFloat(value, kValueSimpleValue, static_cast<float>(scalar.value));
+    AppendBytes(summary, kSummaryValue, value);
+  }
+  std::string event;
+  AppendDouble(event, kEventWallTime, WallTime());
+  AppendInteger(event, kEventStep, step);
+  AppendBytes(event, kEventSummary, summary);
+  Write(event);
 }
 
 void EventFile::Write(std::string_view event) {
@@ -143,18 +161,18 @@ EventLog::EventLog(const std::filesystem::path& folder)
 
 void EventLog::Update(const UpdateRecord& record) {
   const schedule::Setting& setting = record.setting;
-  const schedule::Updates updates = setting.update + schedule::Updates{1};
-  Scalar("train/loss", setting.end, updates, record.loss);
-  Scalar("train/images_per_second", setting.end, updates, record.examples_per_second);
-  Scalar("schedule/learning_rate", setting.end, updates, setting.learning_rate);
-  Scalar("schedule/global_batch", setting.end, updates, static_cast<double>(setting.global_batch.value()));
-  Scalar("schedule/noise_scale", setting.end, updates, setting.noise_scale);
+  const std::array<Scalar, 5> scalars = {{{"train/loss", record.loss},
+                                          {"train/images_per_second", record.examples_per_second},
+                                          {"schedule/learning_rate", setting.learning_rate},
+                                          {"schedule/global_batch", static_cast<double>(setting.global_batch.value())},
+                                          {"schedule/noise_scale", setting.noise_scale}}};
+  Write(setting.end, setting.update + schedule::Updates{1}, scalars);
   if (std::chrono::steady_clock::now() - flushed_ >= kFlushInterval) Flush();
 }
 
 void EventLog::Evaluation(const EvaluationRecord& record) {
-  Scalar("test/accuracy", record.examples, record.updates, record.accuracy);
-  Scalar("test/loss", record.examples, record.updates, record.loss);
+  const std::array<Scalar, 2> scalars = {{{"test/accuracy", record.accuracy}, {"test/loss", record.loss}}};
+  Write(record.examples, record.updates, scalars);
   Flush();
 }
 
@@ -164,9 +182,9 @@ void EventLog::Flush() {
   flushed_ = std::chrono::steady_clock::now();
 }
 
-void EventLog::Scalar(std::string_view tag, schedule::Examples examples, schedule::Updates updates, double value) {
-  by_examples_.Scalar(tag, examples.value(), value);
-  by_updates_.Scalar(tag, updates.value(), value);
+void EventLog::Write(schedule::Examples examples, schedule::Updates updates, std::span<const Scalar> scalars) {
+  by_examples_.Scalars(examples.value(), scalars);
+  by_updates_.Scalars(updates.value(), scalars);
 }
 
 }  // namespace crescendo::report

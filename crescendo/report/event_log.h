@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,11 @@ uint32_t Crc32c(std::string_view bytes);
 // A record of a TFRecord file.
 std::string FrameTfRecord(std::string_view bytes);
 
+struct Scalar {
+  std::string_view tag;
+  double value = 0;
+};
+
 // One event file.
 class EventFile {
  public:
@@ -38,7 +44,7 @@ class EventFile {
   // fails.
   explicit EventFile(const std::filesystem::path& folder);
 
-  void Scalar(std::string_view tag, int64_t step, double value);
+  void Scalars(int64_t step, std::span<const Scalar> scalars);  // one event
   void Flush();
 
  private:
@@ -61,7 +67,7 @@ class EventLog {
   void Flush();
 
  private:
-  void Scalar(std::string_view tag, schedule::Examples examples, schedule::Updates updates, double value);
+  void Write(schedule::Examples examples, schedule::Updates updates, std::span<const Scalar> scalars);
 
   EventFile by_examples_;
   EventFile by_updates_;

@@ -1,7 +1,5 @@
 #include "crescendo/report/event_reader.h"
 
-#include <optional>
-
 #include "crescendo/report/event_log.h"
 
 namespace crescendo::report {
@@ -25,16 +23,20 @@ uint64_t TakeVarint(std::string_view& bytes) {
   return value;
 }
 
-// The first field `number` of a message: an integer's value, or its bytes.
+// A field of a message: an integer's value, or its bytes.
 struct Field {
+  uint64_t number = 0;
   uint64_t integer = 0;
   std::string_view content;
 };
 
-std::optional<Field> FindField(std::string_view message, uint64_t number) {
+// The fields of a message, up to the first that is cut off.
+std::vector<Field> FieldsOf(std::string_view message) {
+  std::vector<Field> fields;
   while (!message.empty()) {
     const uint64_t key = TakeVarint(message);
     Field field;
+    field.number = key >> 3;
     uint64_t size = 0;
     switch (key & 7) {
       case 0:
@@ -50,25 +52,29 @@ std::optional<Field> FindField(std::string_view message, uint64_t number) {
         size = 4;
         break;
       default:
-        return std::nullopt;
+        return fields;
     }
-    if (size > message.size()) return std::nullopt;
+    if (size > message.size()) return fields;
     field.content = message.substr(0, size);
     message.remove_prefix(size);
-    if (key >> 3 == number) return field;
+    fields.push_back(field);
   }
-  return std::nullopt;
+  return fields;
 }
 
-// Event: step = 2, summary = 5; Summary: value = 1; Value: tag = 1. Nothing for the version of the format, the first
-// record of a file.
-std::optional<ScalarEvent> ParseScalar(std::string_view event) {
-  const auto step = FindField(event, 2);
-  const auto summary = FindField(event, 5);
-  const auto value = summary ? FindField(summary->content, 1) : std::nullopt;
-  const auto tag = value ? FindField(value->content, 1) : std::nullopt;
-  if (!step || !tag) return std::nullopt;
-  return ScalarEvent{std::string(tag->content), static_cast<int64_t>(step->integer), 0};
+// Event: step = 2, summary = 5; Summary: value = 1, repeated; Value: tag = 1. None in the first record of a file, the
+// version of the format.
+void AppendScalars(std::string_view event, size_t offset, std::vector<ScalarEvent>& scalars) {
+  int64_t step = 0;
+  for (const Field& field : FieldsOf(event)) {
+    if (field.number == 2) step = static_cast<int64_t>(field.integer);
+    if (field.number != 5) continue;
+    for (const Field& value : FieldsOf(field.content)) {
+      for (const Field& of_value : FieldsOf(value.content)) {
+        if (of_value.number == 1) scalars.push_back({std::string(of_value.content), step, offset});
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -84,10 +90,7 @@ EventFileContent ParseEventFile(std::string_view bytes) {
     if (length > rest.size() - kLengthAndCheck - kCheck) break;
     const std::string_view event = rest.substr(kLengthAndCheck, length);
     if (FrameTfRecord(event) != rest.substr(0, kLengthAndCheck + length + kCheck)) break;
-    if (auto scalar = ParseScalar(event)) {
-      scalar->offset = offset;
-      content.scalars.push_back(*scalar);
-    }
+    AppendScalars(event, offset, content.scalars);
     offset += kLengthAndCheck + length + kCheck;
   }
   return content;

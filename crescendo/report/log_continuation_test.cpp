@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include "crescendo/base/file.h"
 #include "crescendo/report/event_log.h"
 #include "crescendo/report/run_log.h"
@@ -145,7 +146,8 @@ TEST_F(LogContinuation, EventThatWasBeingWrittenOrIsDamagedIsCut) {
   const fs::path folder = folder_ / "by_updates";
   {
     EventFile file(folder);
-    for (int64_t step = 1; step <= 3; ++step) file.Scalar("train/loss", step, 1);
+    const std::array<Scalar, 2> scalars = {{{"train/loss", 1}, {"schedule/global_batch", 128}}};
+    for (int64_t step = 1; step <= 3; ++step) file.Scalars(step, scalars);
     file.Flush();
   }
   const fs::path file = fs::directory_iterator(folder)->path();

@@ -128,7 +128,8 @@ void Progress::Note(const std::string& sentence) {
 void Progress::Update(const UpdateRecord& record) {
   const schedule::Setting& setting = record.setting;
   const schedule::Updates done = setting.update + schedule::Updates{1};
-  estimate_.Measured(setting.end - examples_, done - updates_, record.seconds - train_seconds_);
+  if (warm_) estimate_.Measured(setting.end - examples_, done - updates_, record.seconds - train_seconds_);
+  warm_ = true;
   examples_ = setting.end;
   updates_ = done;
   train_seconds_ = record.seconds;

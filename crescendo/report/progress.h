@@ -73,6 +73,7 @@ class Progress {
   schedule::Examples examples_;  // of the last record
   schedule::Updates updates_;
   double train_seconds_ = 0;
+  bool warm_ = false;  // a process's first update takes many times as long as the others: memory, threads, kernels
   double evaluation_seconds_ = 0;  // of all evaluations so far
   double busy_since_ = 0;          // on clock_, of the last record: where an evaluation began
   double shown_at_ = -1e9;         // on clock_

@@ -49,7 +49,7 @@ class RunLog {
   void Flush();
 
  private:
-  void Write(const std::string& line);
+  void Write(std::string line);
   [[noreturn]] void Fail() const;
 
   std::filesystem::path path_;

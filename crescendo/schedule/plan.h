@@ -75,15 +75,15 @@ struct Setting {
   Updates update;  // 0 for the first
   Examples begin;  // examples seen before it
   Examples end;    // the clock after it: begin + global_batch, and with EpochTail::kDrop what is left out behind it
-  Examples global_batch;  // its examples: the phase's batch, or fewer where it is short
-  double learning_rate;   // multiplies the mean gradient over global_batch
-  double momentum;
-  size_t phase;
+  Examples global_batch;     // its examples: the phase's batch, or fewer where it is short
+  double learning_rate = 0;  // multiplies the mean gradient over global_batch
+  double momentum = 0;
+  size_t phase = 0;
 
-  double noise_scale;  // in the form held constant; equals reference_noise_scale but for AtCap::kHold
-  double noise_scale_exact;
-  double reference_noise_scale;
-  double reference_learning_rate;
+  double noise_scale = 0;  // in the form held constant; equals reference_noise_scale but for AtCap::kHold
+  double noise_scale_exact = 0;
+  double reference_noise_scale = 0;
+  double reference_learning_rate = 0;
 };
 
 // A stretch of training with one batch and one momentum, inside one piece of the reference. Rates and noise are those
@@ -94,18 +94,18 @@ struct Phase {
   Updates begin_update;
   Updates updates;
   Examples global_batch;
-  double momentum;
-  double learning_rate;
-  double learning_rate_end;
-  double reference_learning_rate;
-  double reference_learning_rate_end;
-  double noise_scale;  // in the form held constant
-  double noise_scale_end;
-  double noise_scale_small_batch;
-  double noise_scale_exact;
-  double reference_noise_scale;  // in the form held constant
-  bool at_cap;                   // the batch would be larger without its limit
-  double lost_epochs;            // B / (N (1 - m))
+  double momentum = 0;
+  double learning_rate = 0;
+  double learning_rate_end = 0;
+  double reference_learning_rate = 0;
+  double reference_learning_rate_end = 0;
+  double noise_scale = 0;  // in the form held constant
+  double noise_scale_end = 0;
+  double noise_scale_small_batch = 0;
+  double noise_scale_exact = 0;
+  double reference_noise_scale = 0;  // in the form held constant
+  bool at_cap = false;               // the batch would be larger without its limit
+  double lost_epochs = 0;            // B / (N (1 - m))
 };
 
 class Plan {

@@ -10,6 +10,7 @@
 #include "crescendo/device/device.h"
 #include "crescendo/device/machine.h"
 #include "crescendo/distributed/c10d_group.h"
+#include "crescendo/nn/ghost_norm_autograd.h"
 #include "crescendo/nn/registry.h"
 #include "crescendo/schedule/planner.h"
 #include "crescendo/train/same_run.h"
@@ -43,6 +44,7 @@ Parts Build(const config::Options& options, const distributed::WorkerPlace& plac
   device::SetThreads(options.run.threads.value_or(cores));
   device::KeepFp32Exact();
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
+  nn::UseGhostNormKernels(options.run.gpu_norm_kernels);
   const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));
   std::unique_ptr<distributed::Group> group =
       distributed::JoinGroup(place, device, timeout, std::max(timeout, kLongestStart));

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -162,7 +163,8 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
     loss = nn::SummedCrossEntropy(parts_.model->Forward(batch.inputs, part.ghosts), batch.labels);
   }
   const ProfileScope scope("backward");
-  loss.div(static_cast<double>(global_batch.value())).backward();
+  // The one division by the global batch: of the gradient that backward begins with.
+  loss.backward(at::full({}, 1 / static_cast<double>(global_batch.value()), loss.options()));
   return loss.detach();
 }
 

@@ -81,6 +81,21 @@ TEST_F(Layout, LoaderThreadsAndPrefetchChangeNothing) {
   EXPECT_EQ(LargestDifference(plain, RunSmall({"data.prefetch=1"})), 0);
 }
 
+// The kernels on a GPU; on a CPU the loops that do the same. In bf16 rounding is coarse, and what is asked is that they
+// stay as near to fp32 as the operations they replace.
+TEST_F(Layout, GpuNormKernelsChangeOnlyTheOrderOfSums) {
+  const auto train = [](const char* precision, const char* kernels) {
+    return RunSmall({"schedule.length=8sp", "reference.boundaries=[\"7sp\"]", precision, kernels});
+  };
+  const RunResult fp32 = train("run.precision=fp32", "run.gpu_norm_kernels=false");
+  const RunResult fp32_kernels = train("run.precision=fp32", "run.gpu_norm_kernels=true");
+  EXPECT_LT(LargestDifference(fp32, fp32_kernels), Rounding(1e-5));
+  EXPECT_GT(LargestDifference(fp32, fp32_kernels), 0) << "the kernels were not used";
+  const RunResult bf16 = train("run.precision=bf16", "run.gpu_norm_kernels=false");
+  const RunResult bf16_kernels = train("run.precision=bf16", "run.gpu_norm_kernels=true");
+  EXPECT_LT(LargestDifference(fp32, bf16_kernels), 2 * LargestDifference(fp32, bf16));
+}
+
 // One update; over a run batch norm amplifies the rounding.
 TEST_F(Layout, AGpuLearnsWhatTheCpuLearns) {
   if (TestDevice().is_cpu()) GTEST_SKIP() << "needs a GPU: CRESCENDO_TEST_DEVICE=cuda";
