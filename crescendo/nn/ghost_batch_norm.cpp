@@ -62,13 +62,14 @@ GhostBatchNorm::GhostBatchNorm(Model& model, const std::string& name, int64_t ch
 
 at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {
   device::ProfileScope scope(name_, inputs);
-  if (ghosts == nullptr) return scope.Give(Normalise(inputs, ghosts).relu_());
-  CheckGhosts(inputs, *ghosts);
-  if (UsesGhostNormKernels(inputs, *ghosts)) {
-    return scope.Give(GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_}));
-  }
-  if (CanNormaliseAndRectify(inputs)) {
-    return scope.Give(NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_));
+  if (ghosts != nullptr) {
+    CheckGhosts(inputs, *ghosts);
+    if (UsesGhostNormKernels(inputs, *ghosts)) {
+      return scope.Give(GhostNormRelu(inputs, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_}));
+    }
+    if (CanNormaliseAndRectify(inputs)) {
+      return scope.Give(NormaliseAndRectify(inputs, *ghosts, tensors_, momentum_, epsilon_));
+    }
   }
   return scope.Give(Normalise(inputs, ghosts).relu_());
 }
