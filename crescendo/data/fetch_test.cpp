@@ -133,9 +133,11 @@ void WriteBlackMnist(const fs::path& folder) {
     WriteFileAtomically(folder / name, header);
     fs::resize_file(folder / name, header.size() + size);
   };
-  write("train-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c", 16), uintmax_t{60'000} * 784);
+  write("train-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c", 16),
+        uintmax_t{60'000} * 784);
   write("train-labels-idx1-ubyte", std::string("\0\0\x08\x01\0\0\xea\x60", 8), 60'000);
-  write("t10k-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\x27\x10\0\0\0\x1c\0\0\0\x1c", 16), uintmax_t{10'000} * 784);
+  write("t10k-images-idx3-ubyte", std::string("\0\0\x08\x03\0\0\x27\x10\0\0\0\x1c\0\0\0\x1c", 16),
+        uintmax_t{10'000} * 784);
   write("t10k-labels-idx1-ubyte", std::string("\0\0\x08\x01\0\0\x27\x10", 8), 10'000);
 }
 

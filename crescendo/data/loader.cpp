@@ -94,7 +94,8 @@ Loader::Loader(const Dataset& train, const config::DataOptions& options, uint64_
   }
   // Rows are copied faster than a thread is woken: these batches, too, are made as they are taken.
   if (!train.holds_images() && placing.device.is_cpu()) return;
-  for (int64_t i = 0; i < options.threads; ++i) threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
+  for (int64_t i = 0; i < options.threads; ++i)
+    threads_.emplace_back([this](const std::stop_token& stop) { Work(stop); });
 }
 
 void Loader::Request(ExampleRange range) {
