@@ -127,10 +127,17 @@ struct Ended {
 Ended StopAt(int64_t at, int64_t stopped) {
   struct Watcher : train::Observer {
     void OnUpdate(const report::UpdateRecord& record) override {
-      if (record.setting.update >= schedule::Updates{at}) *stop = 15;
+      if (record.setting.update < schedule::Updates{at}) return;
+      *stop = 15;
+      // One that waits looks up now and then, and tells it on: meanwhile this small run could come to the next phase.
+      while (stopped >= parts->group->size() && parts->all_workers->signal_of_waiting() == 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
     }
     int64_t at = 0;
+    int64_t stopped = 0;
     std::atomic<int>* stop = nullptr;
+    const train::Parts* parts = nullptr;
   };
   std::mutex mutex;
   Ended ended;
@@ -145,6 +152,8 @@ Ended StopAt(int64_t at, int64_t stopped) {
     }
     Watcher watcher;
     watcher.at = at;
+    watcher.stopped = stopped;
+    watcher.parts = &parts;
     watcher.stop = &stops[static_cast<size_t>(stopped)];
     std::vector<train::Observer*> observers;
     if (rank == 0) observers.push_back(&watcher);
