@@ -34,9 +34,9 @@ void SyncLogs(const RunFolder& folder) {
 
 }  // namespace
 
-Checkpointer::Checkpointer(const RunFolder& folder, const Parts& parts, CheckpointState state,
+Checkpointer::Checkpointer(RunFolder folder, const Parts& parts, CheckpointState state,
                            std::function<void()> flush_logs, std::vector<Observer*> warned)
-    : folder_(folder),
+    : folder_(std::move(folder)),
       parts_(parts),
       run_state_(std::move(state)),
       flush_logs_(std::move(flush_logs)),
@@ -140,7 +140,7 @@ void Checkpointer::WarnOfFailure() {
   }
 }
 
-void Checkpointer::WriterLoop(std::stop_token stop) {
+void Checkpointer::WriterLoop(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return job_.ready; })) {
     job_.ready = false;

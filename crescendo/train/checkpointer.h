@@ -33,9 +33,11 @@ class Checkpointer : public Observer {
   // `parts` must outlive it. `state`: what holds for the whole run; position, time and digests of the data are filled
   // in. `flush_logs` must bring all records out to run.jsonl and the event files: a checkpoint never knows more than
   // they do. `warned` are told what went wrong, on the training's thread.
-  Checkpointer(const RunFolder& folder, const Parts& parts, CheckpointState state, std::function<void()> flush_logs,
+  Checkpointer(RunFolder folder, const Parts& parts, CheckpointState state, std::function<void()> flush_logs,
                std::vector<Observer*> warned);
-  ~Checkpointer() override;  // waits for the checkpoint that is being written
+  ~Checkpointer() override;                    // waits for the checkpoint that is being written
+  Checkpointer(const Checkpointer&) = delete;  // its writer knows it by its address
+  Checkpointer& operator=(const Checkpointer&) = delete;
 
   void OnBoundary(const RunPosition& position) override;
 
@@ -56,7 +58,7 @@ class Checkpointer : public Observer {
   void CopyForWriter(const RunPosition& position);  // REQUIRES an idle writer
   void WaitForWriter(std::unique_lock<std::mutex>& lock);
   void WarnOfFailure();
-  void WriterLoop(std::stop_token stop);
+  void WriterLoop(const std::stop_token& stop);
   void Write(CheckpointState state);
   void RemoveOld() const;
 
