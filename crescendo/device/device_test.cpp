@@ -21,6 +21,7 @@
 #include "crescendo/device/autocast.h"
 #include "crescendo/device/cpu_allocator.h"
 #include "crescendo/device/machine.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::device {
 namespace {
@@ -85,13 +86,10 @@ TEST(Device, DescriptionsAreOneLine) {
 
 class MachineTest : public ::testing::Test {
  protected:
-  MachineTest() : root_(fs::temp_directory_path() / ("crescendo_machine_" + std::to_string(getpid()))) {}
-  ~MachineTest() override { fs::remove_all(root_); }
-  void Write(const std::string& name, const std::string& text) const {
-    fs::create_directories((root_ / name).parent_path());
-    std::ofstream(root_ / name) << text;
-  }
-  const fs::path root_;
+  void Write(const std::string& name, const std::string& text) const { temporary_.Write(name, text); }
+
+  const support::TemporaryFolder temporary_;
+  const fs::path root_ = temporary_.path();
 };
 
 TEST_F(MachineTest, ControlGroupLimitsCoresAndMemory) {
@@ -222,7 +220,7 @@ TEST(CpuAllocator, TensorFreedByAnotherThreadComesBack) {
   InstallCachingCpuAllocator();
   const size_t in_use = CpuMemoryStatistics().in_use;
   at::Tensor tensor = at::full({1'000'000}, 1.F);
-  std::jthread([moved = std::move(tensor)]() mutable { moved.reset(); });
+  std::thread([moved = std::move(tensor)]() mutable { moved.reset(); }).join();
   EXPECT_EQ(CpuMemoryStatistics().in_use, in_use);
 }
 

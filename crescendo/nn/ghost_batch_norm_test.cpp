@@ -83,10 +83,11 @@ Result PlainReference(double momentum, const at::Tensor& inputs, const GhostSize
     const at::Tensor variance = ghost.sub(mean).square().mean(over, /*keepdim=*/true);
     outputs.push_back(
         ghost.sub(mean).div(variance.add(1e-5).sqrt()).mul(weight.view(broadcast)).add(bias.view(broadcast)));
-    const auto values = static_cast<double>(ghost.numel() / channels);
+    const int64_t values = ghost.numel() / channels;
     running_mean = running_mean.mul(1 - momentum).add(mean.detach().flatten(), momentum);
     running_variance =
-        running_variance.mul(1 - momentum).add(variance.detach().flatten(), momentum * values / (values - 1));
+        running_variance.mul(1 - momentum)
+            .add(variance.detach().flatten(), momentum * static_cast<double>(values) / static_cast<double>(values - 1));
   }
   const at::Tensor output = at::cat(outputs);
   output.mul(Probe(inputs).to(at::kDouble)).sum().backward();

@@ -96,10 +96,11 @@ Outcome Definition(const Case& c) {
     const at::Tensor z =
         ghost.sub(mean).div(variance.add(kEpsilon).sqrt()).mul(weight.view(broadcast)).add(bias.view(broadcast));
     outputs.push_back(c.relu ? at::relu(z) : z);
-    const auto values = static_cast<double>(ghost.numel() / c.channels());
+    const int64_t values = ghost.numel() / c.channels();
     running_mean = running_mean.mul(1 - kMomentum).add(mean.detach().flatten(), kMomentum);
-    running_variance =
-        running_variance.mul(1 - kMomentum).add(variance.detach().flatten(), kMomentum * values / (values - 1));
+    running_variance = running_variance.mul(1 - kMomentum)
+                           .add(variance.detach().flatten(),
+                                kMomentum * static_cast<double>(values) / static_cast<double>(values - 1));
   }
   const at::Tensor output = at::cat(outputs);
   at::Tensor loss = output.mul(OutputProbe(c).to(at::kDouble)).sum();

@@ -161,8 +161,8 @@ TEST_F(ModelTest, InitialWeightsHaveTheDeviationOfHeAndTheRestIsNeutral) {
       EXPECT_TRUE(value.eq(parameter.name.ends_with("weight") ? 1 : 0).all().item<bool>()) << parameter.name;
       continue;
     }
-    const auto inputs = static_cast<double>(value.numel() / value.size(0));
-    const double deviation = std::sqrt((parameter.name == "fc.weight" ? 1 : 2) / inputs);
+    const int64_t inputs = value.numel() / value.size(0);
+    const double deviation = std::sqrt((parameter.name == "fc.weight" ? 1 : 2) / static_cast<double>(inputs));
     const auto count = static_cast<double>(value.numel());
     // Four standard errors.
     EXPECT_NEAR(value.mean().item<double>() / deviation, 0, 4 / std::sqrt(count)) << parameter.name;

@@ -15,6 +15,7 @@
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/nn/test_support.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::nn {
 namespace {
@@ -25,12 +26,8 @@ using ::testing::HasSubstr;
 
 class Safetensors : public ::testing::Test {
  protected:
-  Safetensors() : folder_(fs::temp_directory_path() / ("crescendo_safetensors_" + std::to_string(getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~Safetensors() override { fs::remove_all(folder_); }
-
-  const fs::path folder_;
+  const support::TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   const fs::path path_ = folder_ / "a.safetensors";
 };
 

@@ -66,8 +66,8 @@ TEST_F(Torch, WideResNetHasTorchsLogitsGradientsAndRunningStatistics) {
     int number = 0;
     for (const NamedTensor& parameter : model->parameters()) {
       const at::IntArrayRef shape = parameter.value.sizes();
-      const auto inputs = static_cast<double>(parameter.value.numel() / shape[0]);
-      parameter.value.copy_(Wave(shape, number++, shape.size() > 1 ? std::sqrt(1 / inputs) : 0.5));
+      const int64_t inputs = parameter.value.numel() / shape[0];
+      parameter.value.copy_(Wave(shape, number++, shape.size() > 1 ? std::sqrt(1 / static_cast<double>(inputs)) : 0.5));
       const bool is_factor_of_norm = shape.size() == 1 && parameter.name.ends_with("weight");
       if (is_factor_of_norm) parameter.value.add_(1);
     }

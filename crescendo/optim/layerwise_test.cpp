@@ -7,7 +7,6 @@
 namespace crescendo::optim {
 namespace {
 
-using ::testing::DoubleNear;
 using ::testing::Pointwise;
 
 MATCHER_P(AreNear, expected, "") {

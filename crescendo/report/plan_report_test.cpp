@@ -18,7 +18,6 @@ using schedule::MakePlan;
 using schedule::Plan;
 using schedule::Policy;
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Le;
 using ::testing::Not;

@@ -71,7 +71,7 @@ TEST(RunCurve, CostsBelongToTheBatchOfThePhase) {
     EXPECT_NEAR(tenth.costs.at(batch).examples, cost.examples, 10.0 * 5120);
   }
   EXPECT_EQ(examples, 10'240'000);
-  EXPECT_NEAR(every.costs.at(640).updates, 60 * 50'000 / 640, 1);
+  EXPECT_NEAR(every.costs.at(640).updates, 60 * 50'000 / 640.0, 1);
 }
 
 TEST(RunCurve, FollowsARateThatMovesAllTheTime) {
