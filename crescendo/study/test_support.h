@@ -43,7 +43,7 @@ inline Study SmallStudy(const support::TemporaryFolder& folder, const std::strin
 // A program that is called as `crescendo train` or `crescendo resume` is, writes the log of a finished run whose
 // accuracy is 0.90 + seed / 100, and before that does what `before` says, with $seed, $out, $config and its arguments.
 inline std::string FakeProgram(const support::TemporaryFolder& folder, const std::string& before) {
-  const std::string path = folder.Write("fake", R"(#!/usr/bin/env bash
+  std::string path = folder.Write("fake", R"(#!/usr/bin/env bash
 if [[ $1 = resume ]]; then config=$2/trial.toml out=$2; else config=$2 out=$4; fi
 seed=$(sed -n 's/^seed = //p' "$config")
 echo "$@" >> ")" + (folder / "calls.txt").string() + R"("
