@@ -21,7 +21,6 @@ namespace {
 
 using schedule::Examples;
 using support::LargestDifference;
-using support::Memory;
 using support::RunOnWorkers;
 using support::RunResult;
 using support::RunSmall;

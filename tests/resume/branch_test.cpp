@@ -24,12 +24,12 @@ class Branch : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     at::set_num_threads(1);
-    parent_ = std::make_unique<TemporaryFolder>();
-    support::TrainHere(*parent_ / "run");
+    the_parent = std::make_unique<TemporaryFolder>();
+    support::TrainHere(*the_parent / "run");
   }
-  static void TearDownTestSuite() { parent_.reset(); }
+  static void TearDownTestSuite() { the_parent.reset(); }
 
-  static fs::path parent() { return *parent_ / "run"; }
+  static fs::path parent() { return *the_parent / "run"; }
 
   Memory BranchAt(const char* position, const std::vector<std::string>& overrides) {
     warnings_.clear();
@@ -44,12 +44,12 @@ class Branch : public ::testing::Test {
   }
   fs::path branch() const { return folder_ / "branch"; }
 
-  static std::unique_ptr<TemporaryFolder> parent_;
+  static std::unique_ptr<TemporaryFolder> the_parent;
   TemporaryFolder folder_;
   std::string warnings_;
 };
 
-std::unique_ptr<TemporaryFolder> Branch::parent_;
+std::unique_ptr<TemporaryFolder> Branch::the_parent;
 
 TEST_F(Branch, WithTheSameOptionsEndsAsTheRunItCameFrom) {
   BranchAt("1.5ep", {});

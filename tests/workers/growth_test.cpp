@@ -17,7 +17,6 @@ using support::StartedProgram;
 using support::WaitUntil;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 // Phases with batches of 8, 16 and 32, ghosts of 4: one, two and four workers.
 class GrowingProgram : public Program {
