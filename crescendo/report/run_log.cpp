@@ -21,14 +21,12 @@ using schedule::Updates;
 constexpr int kFormatVersion = 1;
 constexpr auto kFlushInterval = std::chrono::seconds(5);
 
-// JSON has no number for these: null, and what it was in "<key>_text".
+// JSON has no number for what is not finite: null, and this in "<key>_text".
+const char* TextOfNotFinite(double value) { return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf"; }
+
 void PutNumber(Json& json, const std::string& key, double value) {
   json[key] = value;
-  if (std::isnan(value)) {
-    json[key + "_text"] = "nan";
-  } else if (std::isinf(value)) {
-    json[key + "_text"] = value > 0 ? "inf" : "-inf";
-  }
+  if (!std::isfinite(value)) json[key + "_text"] = TextOfNotFinite(value);
 }
 
 double GetNumber(const Json& json, const std::string& key) {
@@ -124,11 +122,10 @@ ResumeRecord ResumeFrom(const Json& json) {
   return record;
 }
 
-// A number of JSON text, as PutNumber has it: its member, and what follows a value that is no number.
+// What PutNumber puts, as JSON text.
 std::string Member(std::string_view key, double value) {
   if (std::isfinite(value)) return fmt::format(R"("{}":{})", key, value);
-  const char* text = std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
-  return fmt::format(R"("{}":null,"{}_text":"{}")", key, key, text);
+  return fmt::format(R"("{}":null,"{}_text":"{}")", key, key, TextOfNotFinite(value));
 }
 
 // Written for every update, so without a tree of JSON values, which would take five times as long.
