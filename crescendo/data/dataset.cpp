@@ -89,20 +89,23 @@ DatasetPair LoadDatasets(const config::DataOptions& options, uint64_t seed) {
 }
 
 int64_t CountTrainExamples(const config::DataOptions& options) {
-  const std::string name(NameOf(options.name));
+  // From an official data set of so many examples.
+  const auto used = [&](int64_t available) {
+    return ExamplesToUse(options.train_examples, available, "data.train_examples", std::string(NameOf(options.name)));
+  };
   switch (options.name) {
     case DatasetName::kCifar10:
     case DatasetName::kCifar100:
-      return ExamplesToUse(options.train_examples, 50'000, "data.train_examples", name);
+      return used(50'000);
     case DatasetName::kMnist:
     case DatasetName::kFashionMnist:
-      return ExamplesToUse(options.train_examples, 60'000, "data.train_examples", name);
+      return used(60'000);
     case DatasetName::kCsv:
       return CountTrainRows(options);
     case DatasetName::kSynthetic:
-      break;
+      return SyntheticTrainExamples(options);
   }
-  return SyntheticTrainExamples(options);
+  CRESCENDO_ASSERT(false, "a data set without a size");
 }
 
 }  // namespace crescendo::data
