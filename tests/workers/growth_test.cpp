@@ -31,11 +31,6 @@ class GrowingProgram : public Program {
     more.emplace_back(R"(reference.boundaries=["90000ep","95000ep"])");
     return TrainForLong(run, more);
   }
-  std::string DigestOf(const std::string& run) const {
-    StartedProgram digest({kProgram, "digest", Run(run).string()});
-    EXPECT_EQ(digest.Wait(kPatience), 0) << digest.printed();
-    return digest.printed();
-  }
   // The same weights as a run of one process has, and in each phase so many workers.
   void ExpectGrown(const std::string& run, const std::vector<size_t>& workers) const {
     for (const auto& update : Log(run, "update")) {

@@ -68,6 +68,13 @@ class Program : public ::testing::Test {
   }
   std::filesystem::path Run(const std::string& run) const { return folder_ / run; }
 
+  // What crescendo digest prints.
+  std::string DigestOf(const std::string& run) const {
+    StartedProgram digest({kProgram, "digest", Run(run).string()});
+    EXPECT_EQ(digest.Wait(kPatience), 0) << digest.printed();
+    return digest.printed();
+  }
+
   std::vector<nlohmann::json> Log(const std::string& run, const std::string& type) const {
     std::vector<nlohmann::json> records;
     std::ifstream stream(Run(run) / "run.jsonl");
