@@ -15,6 +15,7 @@
 #include "crescendo/report/study_text.h"
 #include "crescendo/study/collect.h"
 #include "crescendo/study/runner.h"
+#include "crescendo/study/stages.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/machine.h"
 
@@ -50,27 +51,40 @@ void List(const study::Study& study, const std::vector<study::Trial>& trials) {
   }
 }
 
+study::RunnerResult Run(const study::Stage& stage, const study::RunnerOptions& options,
+                        const std::atomic<int>& stop_signal) {
+  const study::Study& study = stage.study;
+  std::cerr << fmt::format("{}: {} variants, {} {}, {} at a time, in {}\n", study.name, study.variants.size(),
+                           study.seeds.size(), study.seeds.size() == 1 ? "seed" : "seeds", options.jobs,
+                           study.runs.string());
+  return study::RunStudy(study, stage.trials, options, stop_signal);
+}
+
 int Compare(const Arguments& arguments) {
   const study::Study study = study::LoadStudy(arguments.study, arguments.overrides, arguments.seeds);
-  const std::vector<study::Trial> trials = study::MakeTrials(study, train::BuildPlan);
+  study::Stage stage = study::CurrentStage(study, train::BuildPlan);
   if (arguments.list) {
-    List(study, trials);
+    List(stage.study, stage.trials);
     return 0;
   }
   const study::RunnerOptions options = OptionsFor(study, arguments);
-  std::cerr << fmt::format("{}: {} variants, {} seeds, {} at a time, in {}\n", study.name, study.variants.size(),
-                           study.seeds.size(), options.jobs, study.runs.string());
   const std::atomic<int>& stop_signal = CatchStopSignals();
-  const study::RunnerResult result = study::RunStudy(study, trials, options, stop_signal);
-  const report::StudyResults results = study::CollectStudy(study, trials, result.runs);
+  study::RunnerResult result = Run(stage, options, stop_signal);
+  int64_t crashed = result.crashed;
+  while (!stage.is_last && stop_signal == 0) {
+    stage = study::CurrentStage(study, train::BuildPlan);
+    result = Run(stage, options, stop_signal);
+    crashed += result.crashed;
+  }
+  const report::StudyResults results = study::CollectStudy(stage.study, stage.trials, result.runs);
   std::cout << report::StudyTable(results, report::Summarize(results));
   if (stop_signal != 0) {
     std::cerr << "crescendo: stopped; the same command goes on from here\n";
     return 128 + stop_signal;
   }
-  if (result.crashed > 0) {
-    std::cerr << fmt::format("crescendo: {} {} crashed; --retry-failed runs them again\n", result.crashed,
-                             result.crashed == 1 ? "run" : "runs");
+  if (crashed > 0) {
+    std::cerr << fmt::format("crescendo: {} {} crashed; --retry-failed runs them again\n", crashed,
+                             crashed == 1 ? "run" : "runs");
     return 1;
   }
   return 0;

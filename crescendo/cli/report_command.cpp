@@ -16,6 +16,7 @@
 #include "crescendo/report/study_page.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/study/collect.h"
+#include "crescendo/study/stages.h"
 #include "crescendo/train/build.h"
 
 namespace crescendo::cli {
@@ -60,8 +61,8 @@ report::StudyResults Collect(const Arguments& arguments) {
   }
   if (paths.empty()) throw UserError("crescendo report needs the folders of runs, or a study file");
   if (paths.size() == 1 && study::IsStudyFile(paths.front())) {
-    const study::Study study = study::LoadStudy(paths.front(), overrides, arguments.seeds);
-    const std::vector<study::Trial> trials = study::MakeTrials(study, train::BuildPlan);
+    const study::Study given = study::LoadStudy(paths.front(), overrides, arguments.seeds);
+    const auto [study, trials, is_last] = study::CurrentStage(given, train::BuildPlan);
     return study::CollectStudy(study, trials, study::FindRuns(study, trials));
   }
   for (const std::filesystem::path& path : paths) {

@@ -25,6 +25,7 @@ void ReadFooter(const Json& line, RunTail& tail) {
   tail.end = ParseEnum<RunEnd>(line.value("end", ""));
   tail.reason = line.value("reason", "");
   tail.seconds = line.value("total_seconds", 0.0);
+  tail.train_seconds = line.value("train_seconds", 0.0);
   const auto evaluation = line.find("final_evaluation");
   if (tail.end == RunEnd::kFinished && evaluation != line.end() && evaluation->is_object()) {
     const auto accuracy = evaluation->find("test_accuracy");

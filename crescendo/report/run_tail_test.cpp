@@ -36,6 +36,7 @@ TEST(RunTail, TellsHowTheRunEnded) {
   RunFooter footer;
   footer.examples = Examples{512};
   footer.total_seconds = 6.5;
+  footer.train_seconds = 4.5;
   footer.final_evaluation.updates = Updates{4};
   footer.final_evaluation.accuracy = 0.9625;
   const auto written = [&](RunEnd end) {
@@ -51,6 +52,7 @@ TEST(RunTail, TellsHowTheRunEnded) {
   EXPECT_EQ(finished.end, RunEnd::kFinished);
   EXPECT_EQ(finished.accuracy, 0.9625);
   EXPECT_EQ(finished.seconds, 6.5);
+  EXPECT_EQ(finished.train_seconds, 4.5);
   EXPECT_EQ(written(RunEnd::kFailed).end, RunEnd::kFailed);
   EXPECT_EQ(written(RunEnd::kFailed).reason, footer.reason);
   EXPECT_LT(written(RunEnd::kInterrupted).accuracy, 0);

@@ -41,6 +41,7 @@ TrialRun LookAt(const fs::path& folder, const Trial& trial) {
         std::clamp(static_cast<double>(tail->examples) / static_cast<double>(trial.total_examples), 0.0, 1.0);
     run.accuracy = tail->accuracy;
     run.seconds = tail->seconds;
+    run.train_seconds = tail->train_seconds;
     run.reason = tail->reason;
     if (tail->end == report::RunEnd::kFinished) run.state = TrialState::kFinished;
     if (tail->end == report::RunEnd::kFailed) run.state = TrialState::kFailed;

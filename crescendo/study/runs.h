@@ -31,10 +31,11 @@ inline bool HasEnded(TrialState state) { return state != TrialState::kWaiting &&
 struct TrialRun {
   std::filesystem::path folder;
   TrialState state = TrialState::kWaiting;
-  std::string reason;     // of a failure or crash
-  double share_done = 0;  // of its examples, 0 to 1, where it has begun
-  double accuracy = -1;   // of a finished run, 0 to 1
-  double seconds = 0;     // that it took, where it has ended
+  std::string reason;        // of a failure or crash
+  double share_done = 0;     // of its examples, 0 to 1, where it has begun
+  double accuracy = -1;      // of a finished run, 0 to 1
+  double seconds = 0;        // that it took, where it has ended,
+  double train_seconds = 0;  // and without its start and evaluations
 };
 
 // For each trial, its run, found in study.runs or with the folder where it is to be made.

@@ -148,22 +148,6 @@ config::Options ResolveVariant(const Source& source, const fs::path& base, const
   return config::LoadLayers(base, std::move(layers), overrides);
 }
 
-void ReadEqual(const Source& source, const toml::node& node, Equal& equal) {
-  Read(source, "equal", node, equal);
-  if (equal == Equal::kWallClock) {
-    source.Fail(
-        node.source(),
-        "equal = \"wall_clock\": the length of a run is decided before it starts, and its seconds are not known "
-        "then. Give each variant the schedule.length that takes the same time, with equal = \"nothing\"; `crescendo "
-        "report` shows accuracy against seconds in any case");
-  }
-  if (equal == Equal::kImagesTimesDevices) {
-    source.Fail(node.source(),
-                "equal = \"images_times_devices\": every run of a study uses one device, so that this is the same as "
-                "equal = \"epochs\"");
-  }
-}
-
 // The one table of keys: unknown ones are found by it.
 using Readers = std::map<std::string, std::function<void(const toml::node&)>, std::less<>>;
 
@@ -227,7 +211,7 @@ Study LoadStudy(const fs::path& path, const std::vector<std::string>& overrides,
                                                         config::GivenText(node)));
                }
              }},
-            {"equal", [&](const toml::node& node) { ReadEqual(source, node, study.equal); }},
+            {"equal", [&](const toml::node& node) { Read(source, "equal", node, study.equal); }},
             {"runs",
              [&](const toml::node& node) {
                Read(source, "runs", node, runs);

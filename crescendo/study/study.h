@@ -61,9 +61,9 @@ inline constexpr auto kEnumCases<study::Equal> = std::to_array<EnumCase<study::E
     {study::Equal::kUpdates, "updates",
      "every variant takes as many updates as the reference: its schedule is stretched or pressed until it does"},
     {study::Equal::kWallClock, "wall_clock",
-     "every variant takes the same time; refused, since a run's length is decided before it starts"},
+     "every variant trains about as long as the reference: a pilot of each tells how far its schedule is stretched"},
     {study::Equal::kImagesTimesDevices, "images_times_devices",
-     "every variant costs the same; refused while every run uses one device, where it is the same as epochs"},
+     "every variant costs the same; as every run of a study uses one device, this is the same as epochs"},
     {study::Equal::kNothing, "nothing", "lengths are as the variants say"},
 });
 

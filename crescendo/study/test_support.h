@@ -46,7 +46,7 @@ inline std::string FakeProgram(const support::TemporaryFolder& folder, const std
   std::string path = folder.Write("fake", R"(#!/usr/bin/env bash
 if [[ $1 = resume ]]; then config=$2/trial.toml out=$2; else config=$2 out=$4; fi
 seed=$(sed -n 's/^seed = //p' "$config")
-echo "$@" >> ")" + (folder / "calls.txt").string() + R"("
+echo "$@" >> "${0%/*}/calls.txt"
 header='{"type":"header","format_version":1,"started":"","crescendo_version":"","commit":"","torch_version":"","compiler":"","machine":"m","device":"cpu","threads":1,"micro_batch":1,"parameters":1,"train_examples":1000,"test_examples":100,"total_examples":4000,"total_updates":400,"config_toml":""}'
 footer() {  # footer END REASON
   local evaluation="{\"updates\":400,\"examples\":4000,\"epoch\":4,\"test_loss\":0.5,\"test_accuracy\":0.9$seed,\"train_seconds\":1}"

@@ -20,8 +20,22 @@ using config::Options;
 using config::Position;
 using config::PositionTable;
 
-// Every position that says when something happens in training, in samples, times `factor`.
+void CheckEqualLength(const Study& study, const std::vector<schedule::Plan>& plans) {
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const auto ours = plans[i].total_examples().value();
+    const auto theirs = plans[study.reference].total_examples().value();
+    if (ours == theirs) continue;
+    throw UserError(
+        fmt::format("the study holds {} equal, but {} sees {} examples and {} sees {}: give them the same "
+                    "schedule.length, or state equal = \"nothing\"",
+                    NameOf(study.equal), study.variants[i].name, ours, study.variants[study.reference].name, theirs));
+  }
+}
+
+}  // namespace
+
 Options Stretched(const Options& options, double factor, int64_t train_examples) {
+  if (factor == 1) return options;  // the same run, by its digest too
   Options stretched = options;
   const auto stretch = [&](Position& position) {
     const double examples = static_cast<double>(position.Resolve(train_examples).value());
@@ -40,20 +54,6 @@ Options Stretched(const Options& options, double factor, int64_t train_examples)
   });
   return stretched;
 }
-
-void CheckEqualLength(const Study& study, const std::vector<schedule::Plan>& plans) {
-  for (size_t i = 0; i < plans.size(); ++i) {
-    const auto ours = plans[i].total_examples().value();
-    const auto theirs = plans[study.reference].total_examples().value();
-    if (ours == theirs) continue;
-    throw UserError(
-        fmt::format("the study holds epochs equal, but {} sees {} examples and {} sees {}: give them the same "
-                    "schedule.length, or state equal = \"nothing\"",
-                    study.variants[i].name, ours, study.variants[study.reference].name, theirs));
-  }
-}
-
-}  // namespace
 
 Options WithUpdates(const Options& options, int64_t updates, const PlanOf& plan_of) {
   const schedule::Plan plan = plan_of(options);
@@ -88,7 +88,7 @@ std::vector<Trial> MakeTrials(const Study& study, const PlanOf& plan_of) {
     options.push_back(variant.options);
     plans.push_back(plan_of(variant.options));
   }
-  if (study.equal == Equal::kEpochs) CheckEqualLength(study, plans);
+  if (study.equal == Equal::kEpochs || study.equal == Equal::kImagesTimesDevices) CheckEqualLength(study, plans);
   if (study.equal == Equal::kUpdates) {
     const int64_t updates = plans[study.reference].total_updates().value();
     for (size_t i = 0; i < options.size(); ++i) {

@@ -27,13 +27,17 @@ struct Trial {
 using PlanOf = std::function<schedule::Plan(const config::Options&)>;
 
 // Variant by variant, seed by seed. UserError where the variants cannot be made equal, or where two are the same.
+// (As much time as the reference is not made here: stages.h.)
 std::vector<Trial> MakeTrials(const Study& study, const PlanOf& plan_of);
 
 // A deterministic order for running them, in which no variant and no seed comes first: a slow hour falls on all.
 std::vector<size_t> ShuffledOrder(size_t trials);
 
-// `options` with every position of its schedule (length, boundaries, warm-up, ...) times about the same factor, so that
-// the run takes exactly `updates`. RunError where no length gives exactly these.
+// `options` with every position of its schedule that says when something happens in training (length, boundaries,
+// warm-up, ...) times `factor`, in whole examples.
+config::Options Stretched(const config::Options& options, double factor, int64_t train_examples);
+
+// Stretched so that the run takes exactly `updates`. RunError where no length gives exactly these.
 config::Options WithUpdates(const config::Options& options, int64_t updates, const PlanOf& plan_of);
 
 }  // namespace crescendo::study

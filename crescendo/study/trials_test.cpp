@@ -48,6 +48,8 @@ TEST(Trials, OfUnequalLengthAreRefusedUnlessNothingIsHeldEqual) {
   const support::TemporaryFolder folder;
   const std::string variants = "[variants.a]\n[variants.b]\nschedule.length = \"5ep\"\n";
   EXPECT_THAT(Complaint(SmallStudy(folder, "", variants)), HasSubstr("b sees 5000 examples and a sees 4000"));
+  EXPECT_THAT(Complaint(SmallStudy(folder, "equal = \"images_times_devices\"", variants)),
+              HasSubstr("the study holds images_times_devices equal"));
   EXPECT_EQ(Complaint(SmallStudy(folder, "equal = \"nothing\"", variants)), "");
 }
 

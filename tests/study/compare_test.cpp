@@ -121,6 +121,26 @@ TEST_F(CompareTest, ADivergedVariantIsAResult) {
   EXPECT_THAT(study.output, HasSubstr("wild, seed 1 failed: the loss is "));
 }
 
+TEST_F(CompareTest, EqualWallClockStretchesTheFasterSchedule) {
+  WriteStudy("equal = \"wall_clock\"", "[options.schedule]\nlength = \"40ep\"\n");
+  const auto study = Call({"compare", "study.toml", "--jobs", "1"});
+  ASSERT_EQ(study.exit_code, 0) << study.errors;
+  EXPECT_THAT(study.errors, HasSubstr("study, pilots: 2 variants, 1 seed, 1 at a time"));
+  EXPECT_THAT(study.output, HasSubstr("wall_clock held equal"));
+  const auto again = Call({"compare", "study.toml"});  // the pilots are found again, so the lengths are the same
+  EXPECT_EQ(again.output, study.output);
+  EXPECT_THAT(again.errors, Not(HasSubstr("[")));
+
+  const auto json = nlohmann::json::parse(Call({"report", "study.toml", "--format", "json"}).output);
+  EXPECT_EQ(json["variants"][0]["examples"], 40 * 150);
+  const auto& pilot = json["variants"][0]["runs"][0];  // the reference's is its own first run
+  EXPECT_EQ(pilot["seed"], 1);
+  int64_t folders = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "runs")) folders += entry.is_directory();
+  EXPECT_EQ(folders, 2 + 3);  // two runs of the one, two and a pilot of the other
+  EXPECT_NE(json["variants"][1]["examples"], 40 * 150);
+}
+
 TEST_F(CompareTest, MistakesAreToldAndNothingIsRun) {
   WriteStudy("sedes = 3");
   const auto unknown = Call({"compare", "study.toml"});
