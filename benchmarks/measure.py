@@ -4,7 +4,7 @@
 What is compared is measured in turns, so that a busy or throttled machine troubles both sides alike; a ratio is the median
 of the turns' ratios, and above 1 crescendo is the better. docs/performance.md explains each row.
 """
-import argparse, datetime, json, os, platform, re, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, json, os, platform, re, signal, statistics, subprocess, sys, tempfile, time
 
 ROUNDS = 11
 GROUPS = ["small", "start", "memory", "step"]
@@ -99,6 +99,36 @@ def timed(command):
     return time.perf_counter() - begin
 
 
+def first_update(command, log):
+    """Seconds from the start of a program to its first line about an update in `log`, after which it is asked to end."""
+    def updates():
+        return sum('"type":"update"' in line for line in open(log)) if os.path.exists(log) else 0
+    before = updates()
+    begin = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while updates() <= before:
+        if process.poll() is not None:
+            raise SystemExit(f"{' '.join(command)} ended without an update")
+        time.sleep(0.002)
+    seconds = time.perf_counter() - begin
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    return seconds
+
+
+def resume(report, build):
+    """WRN-16-4 at the batch of one ghost: what is started again has 22 MB of weights and momentum to read."""
+    trained, resumed = [], []
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as folder:
+            run = f"{folder}/run"
+            trained.append(first_update([f"{build}/bin/crescendo", "train", "benchmarks/wide_resnet.toml", "reference.global_batch=16",
+                                         "run.micro_batch=16", "--out", run], f"{run}/run.jsonl"))
+            resumed.append(first_update([f"{build}/bin/crescendo", "resume", run], f"{run}/run.jsonl"))
+    ours, fresh = statistics.median(resumed), statistics.median(trained)
+    report.add("crescendo resume, WRN-16-4, to its first update", ours, "s", "crescendo train", fresh, fresh / ours)
+
+
 def start(report, build):
     crescendo = f"{build}/bin/crescendo"
     version = statistics.median(timed([crescendo, "--version"]) for _ in range(9))
@@ -108,6 +138,7 @@ def start(report, build):
             timed([crescendo, "train", "recipes/letter/decay.toml", "schedule.length=32sp", "reference.shape=constant",
                    "run.micro_batch=32", "run.device=cpu", "--out", f"{folder}/run", "--force"]) for _ in range(5))
     report.add("crescendo train of one update, with its evaluation", train, "s")
+    resume(report, build)
 
 
 def peak_memory(command):

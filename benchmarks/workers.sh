@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Measures what several workers cost: 2 workers of one thread against 1 process of two threads, the same network and
 # batches, in turns, on the two cores this needs.
-#   benchmarks/workers.sh PROGRAM [ROUNDS]     as in: benchmarks/workers.sh build/release/bin/crescendo 5
+#   benchmarks/workers.sh BUILD [ROUNDS]     as in: benchmarks/workers.sh build/release 5
 # Prints for each round images/s of both (training time only) and their ratio, then the median; and from the logs of the
-# two workers which share of their time they waited for each other, sums included.
+# two workers which share of their time they waited for each other, sums included. Then how much of the sums is hidden
+# behind the backward pass, by itself (hidden_sum.cpp).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-program=${1:?usage: benchmarks/workers.sh PROGRAM [ROUNDS]}
+build=${1:?usage: benchmarks/workers.sh BUILD [ROUNDS]}
+program=$build/bin/crescendo
+cmake --build "$build" --target crescendo hidden_sum > "$build/benchmarks.log" || { cat "$build/benchmarks.log" >&2; exit 1; }
 rounds=${2:-5}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -67,3 +70,10 @@ for i in range(1, rounds + 1):
           f"   waited for the other {waits[0]:.1%} {waits[1]:.1%}")
 print(f"median ratio {statistics.median(ratios):.3f} of {rounds}")
 EOF
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+for rank in 0 1; do
+  RANK=$rank WORLD_SIZE=2 LOCAL_RANK=$rank LOCAL_WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port \
+    "$build/benchmarks/hidden_sum" 32 "$((8 * rounds))" &
+done
+wait
