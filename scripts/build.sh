@@ -34,6 +34,6 @@ if [[ -t 1 ]]; then
   cmake --build --preset "$preset" -j "$jobs" "${targets[@]}"
 else
   cmake --build --preset "$preset" -j "$jobs" "${targets[@]}" |
-    awk '!/^ +[0-9]+ of [0-9]+  / || $1 % 25 == 0 || $1 == $3 { print; fflush() }'
+    sed -u -E '/^ +([0-9]+) of \1  /b; /^ +[0-9]*(00|25|50|75) of /b; /^ +[0-9]+ of [0-9]+  /d'  # not awk: Ubuntu's reads ahead
 fi
 stage "compiled"
