@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kAlignment = 64;  // a cache line, and AVX-512's widest load
 constexpr size_t kHugePage = size_t{2} << 20;
 
-// `size` is a multiple of 256 KiB (a class of 2 MiB or more), so of the page size.
+// `size` is a multiple of 32 KiB (a class of 2 MiB or more), so of the page size.
 void* MapHugePages(size_t size) {
   // The kernel aligns to small pages; what stands over on both sides goes back at once.
   void* mapped = ::mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -45,8 +45,8 @@ void GiveToSystem(void* block, size_t size) {
 
 size_t BlockCache::ClassSize(size_t bytes) {
   const size_t least = std::max(bytes, kAlignment);
-  // Multiples of an eighth of the power of two below, and of the alignment.
-  const size_t step = std::max(kAlignment, std::bit_floor(least) / 8);
+  // Multiples of a part of the power of two below, and of the alignment.
+  const size_t step = std::max(kAlignment, std::bit_floor(least) / (least < kHugePage ? 8 : 64));
   return (least + step - 1) / step * step;
 }
 
@@ -57,27 +57,37 @@ void* BlockCache::Take(size_t bytes) {
   if (bytes > kLargest) return nullptr;
   const size_t size = ClassSize(bytes);
   const std::lock_guard lock(mutex_);
-  void* block = nullptr;
-  const auto found = kept_.find(size);
-  if (found != kept_.end() && !found->second.empty()) {
-    block = found->second.back().block;
-    found->second.pop_back();
-    statistics_.kept -= size;
-  } else {
-    const size_t needed = statistics_.in_use + size;
-    EvictUntilBelow(limit_ > needed ? limit_ - needed : 0);
+  if (void* kept = TakeKept(size)) return kept;
+  const size_t needed = statistics_.in_use + size;
+  EvictUntilBelow(limit_ > needed ? limit_ - needed : 0);
+  void* block = TakeFromSystem(size);
+  if (block == nullptr) {
+    EvictUntilBelow(0);
     block = TakeFromSystem(size);
-    if (block == nullptr) {
-      EvictUntilBelow(0);
-      block = TakeFromSystem(size);
-    }
-    if (block == nullptr) return nullptr;
-    ++statistics_.system_allocations;
   }
+  if (block == nullptr) return nullptr;
+  ++statistics_.system_allocations;
+  Lend(block, size);
+  return block;
+}
+
+void* BlockCache::TakeKept(size_t size) {
+  const size_t largest = size < kHugePage ? size : size + size / 8;
+  for (auto found = kept_.lower_bound(size); found != kept_.end() && found->first <= largest; ++found) {
+    if (found->second.empty()) continue;
+    void* block = found->second.back().block;
+    found->second.pop_back();
+    statistics_.kept -= found->first;
+    Lend(block, found->first);
+    return block;
+  }
+  return nullptr;
+}
+
+void BlockCache::Lend(void* block, size_t size) {
   taken_.emplace(block, size);
   statistics_.in_use += size;
   statistics_.peak_in_use = std::max(statistics_.peak_in_use, statistics_.in_use);
-  return block;
 }
 
 void BlockCache::Give(void* block) {

@@ -4,10 +4,11 @@
 // kernel, which clears each page anew when it is touched again; that takes a fifth of a step of a convolutional network
 // on a CPU.
 //
-// Requests are rounded up to size classes eight to a doubling (64, 72, 80, ..., 128, 144, ...), so at most an eighth is
-// wasted. Blocks of 2 MiB and more begin on a 2 MiB boundary and ask for huge pages. What is in use and what is kept
-// stay together below the limit, as far as what is in use allows: beyond it the blocks that were kept longest without
-// use go back to the system first.
+// Requests are rounded up to size classes, eight to a doubling (64, 72, 80, ..., 128, 144, ...) and from 2 MiB on,
+// where a step's memory is, 64 to a doubling; these also take a block that is kept and up to an eighth larger, since
+// ghosts of 133 and of 134 examples ask in turns. Blocks of 2 MiB and more begin on a 2 MiB boundary and ask for huge
+// pages. What is in use and what is kept stay together below the limit, as far as what is in use allows: beyond it the
+// blocks that were kept longest without use go back to the system first.
 //
 // Thread-safe; a block may be given back by another thread than the one that took it.
 #pragma once
@@ -57,6 +58,8 @@ class BlockCache {
     uint64_t since;  // in gives
   };
 
+  void* TakeKept(size_t size);  // of that class or one that is near enough; nullptr where none is kept
+  void Lend(void* block, size_t size);
   void EvictOldest();                  // REQUIRES: something is kept.
   void EvictUntilBelow(size_t bytes);  // what is kept, at most
 

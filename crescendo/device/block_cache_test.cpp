@@ -19,15 +19,15 @@ namespace {
 constexpr size_t kMiB = size_t{1} << 20;
 constexpr size_t kNoLimit = ~size_t{0};
 
-TEST(BlockCache, ClassesAreEightToADoubling) {
+TEST(BlockCache, ClassesAreEightToADoublingAndOfLargeBlocks64) {
   const std::pair<size_t, size_t> cases[] = {
       {1, 64},      {64, 64},     {65, 128},    {513, 576},           {1024, 1024},
-      {1025, 1152}, {1152, 1152}, {2047, 2048}, {2 * kMiB, 2 * kMiB}, {2 * kMiB + 1, 2 * kMiB + kMiB / 4}};
+      {1025, 1152}, {1152, 1152}, {2047, 2048}, {2 * kMiB, 2 * kMiB}, {2 * kMiB + 1, 2 * kMiB + kMiB / 32}};
   for (const auto& [bytes, size] : cases) EXPECT_EQ(BlockCache::ClassSize(bytes), size) << bytes;
   for (size_t bytes = 512; bytes < 100 * kMiB; bytes += bytes / 7 + 1) {
     const size_t size = BlockCache::ClassSize(bytes);
     EXPECT_GE(size, bytes);
-    EXPECT_LE(size, bytes + bytes / 8 + 1) << bytes;
+    EXPECT_LE(size, bytes + bytes / (bytes < 2 * kMiB ? 8 : 64) + 1) << bytes;
     EXPECT_EQ(BlockCache::ClassSize(size), size) << bytes;
     EXPECT_EQ(size % 64, 0) << bytes;
   }
@@ -66,6 +66,27 @@ TEST(BlockCache, GivesOutAgainWhatCameBackLast) {
   EXPECT_EQ(cache.statistics().peak_in_use, 2048);
   cache.Give(first);
   cache.Give(second);
+}
+
+// Ghosts of 134 and of 133 examples, in turns: one set of blocks serves both.
+TEST(BlockCache, ALargeBlockServesWhatIsALittleSmaller) {
+  BlockCache cache(kNoLimit);
+  const size_t bytes = 134 * kMiB / 16;
+  void* block = cache.Take(bytes);
+  const size_t size = cache.statistics().in_use;
+  cache.Give(block);
+  EXPECT_EQ(cache.Take(133 * kMiB / 16), block);
+  EXPECT_EQ(cache.statistics().in_use, size);  // of the block, and not of what was asked for
+  cache.Give(block);
+  EXPECT_EQ(cache.Take(bytes), block);
+  cache.Give(block);
+  void* half = cache.Take(bytes / 2);
+  EXPECT_NE(half, block);
+  void* larger = cache.Take(140 * kMiB / 16);
+  EXPECT_NE(larger, block);
+  EXPECT_EQ(cache.statistics().system_allocations, 3);
+  cache.Give(half);
+  cache.Give(larger);
 }
 
 TEST(BlockCache, AProgramThatRepeatsItselfAsksTheSystemNoMore) {

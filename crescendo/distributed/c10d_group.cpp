@@ -127,6 +127,9 @@ class C10dGroup : public AllWorkers {
   int64_t rank() const override { return workers_->rank; }
   int64_t size() const override { return size_; }
   double waited_seconds() const override { return workers_->waited_seconds; }
+  void RequireAllWell() override {
+    if (!watch_.all_well()) Fail("");
+  }
   void Abandon(const std::string& reason) override { watch_.Abandon(reason); }
 
   std::unique_ptr<Group> OfFirst(int64_t size) override {
@@ -233,7 +236,7 @@ class C10dGroup : public AllWorkers {
 
   void Await(const Work& work) {
     if (!work) {  // the others wait, and one of them may have been lost
-      if (!watch_.all_well()) Fail("");
+      RequireAllWell();
       return;
     }
     AwaitUntil([&] { return work->isCompleted(); });
@@ -252,7 +255,7 @@ class C10dGroup : public AllWorkers {
     bool reported = false;
     while (!done()) {
       const auto waited = Clock::now() - begin;
-      if (!watch_.all_well()) Fail("");
+      RequireAllWell();
       if (waited > workers_->timeout && !reported) {
         reported = true;
         watch_.ReportLate();

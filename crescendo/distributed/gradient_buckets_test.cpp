@@ -23,6 +23,7 @@ class Recorder : public Group {
   }
   void Max(const at::Tensor& /*values*/) override {}
   void Broadcast(const at::Tensor& /*values*/) override {}
+  void RequireAllWell() override {}
   void Abandon(const std::string& /*reason*/) override {}
   double waited_seconds() const override { return 0; }
 

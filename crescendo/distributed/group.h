@@ -53,6 +53,9 @@ class Group {
   virtual void Max(const at::Tensor& values) = 0;        // each element by its largest over all workers
   virtual void Broadcast(const at::Tensor& values) = 0;  // by those of worker 0
 
+  // WorkerLost where one is known to be lost; at no cost, for loops that work for long between two meetings.
+  virtual void RequireAllWell() = 0;
+
   // Tells the others that this worker ends because of `reason`, so that they end with the same words and not with a
   // timeout.
   virtual void Abandon(const std::string& reason) = 0;

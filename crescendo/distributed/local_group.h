@@ -15,6 +15,7 @@ class LocalGroup : public AllWorkers {
   std::unique_ptr<Group> OfFirst(int64_t /*size*/) override { return std::make_unique<LocalGroup>(); }
   std::optional<int64_t> WaitForCall(const std::atomic<int>& /*stop*/) override { return std::nullopt; }
   int signal_of_waiting() const override { return 0; }
+  void RequireAllWell() override {}
   void Abandon(const std::string& /*reason*/) override {}
   double waited_seconds() const override { return 0; }
 

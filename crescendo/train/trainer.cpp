@@ -13,6 +13,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/device/autocast.h"
+#include "crescendo/device/memory.h"
 #include "crescendo/device/profile_scope.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
@@ -73,6 +74,7 @@ void Trainer::Walk() {
   for (schedule::Plan::Cursor cursor(parts_.plan, position_.examples); !cursor.AtEnd(); cursor.Advance()) {
     const Setting& setting = cursor.setting();
     Grow(parts_.workers_of_phases[setting.phase]);
+    ForgetShapes(setting);
     const auto begin = steady_clock::now();
     if (!Step(setting)) return;
     position_.train_seconds += SecondsSince(begin);
@@ -95,6 +97,16 @@ void Trainer::Grow(int64_t workers) {
   sum_ = MakeUpdateSum(*parts_.group, *parts_.model, parts_.options);
   group_wait_outside_ += parts_.group->waited_seconds() - group_wait;
   TellWorkers();
+}
+
+// Another batch has ghosts of other sizes, and the memory kept for the old ones would stay beside that for the new. To
+// take it anew costs part of a micro-batch, so not where the batch changes all the time.
+void Trainer::ForgetShapes(const Setting& setting) {
+  constexpr int64_t kLeast = 10;
+  const bool changes = parts_.plan.phases()[setting.phase].global_batch != position_.phase_batch;
+  if (!changes || micro_batches_ < kLeast) return;
+  micro_batches_ = 0;
+  device::ReleaseKeptMemory(parts_.device);
 }
 
 void Trainer::TellWorkers() {
@@ -146,6 +158,8 @@ Totals Trainer::ComputeGradients(const Setting& setting) {
   for (const MicroBatch& part : micro_batches) {
     numbers.stop_signal = StopSignal();
     if (numbers.stop_signal != 0) break;
+    parts_.group->RequireAllWell();
+    ++micro_batches_;
     sum_->BeforeForward(&part == &micro_batches.back());
     const at::Tensor loss = BackwardOf(part, setting.global_batch);
     const ProfileScope scope("reduce");

@@ -64,6 +64,7 @@ class Trainer {
  private:
   void Walk();
   void Grow(int64_t workers);
+  void ForgetShapes(const schedule::Setting& setting);
   void TellWorkers();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   Totals ComputeGradients(const schedule::Setting& setting);
@@ -94,6 +95,7 @@ class Trainer {
 
   // Where the run stands; its seconds are kept up to date by position().
   RunPosition position_;
+  int64_t micro_batches_ = 0;  // computed here since the last ForgetShapes
   bool at_boundary_ = true;
   report::RunEnd end_ = report::RunEnd::kFinished;
   std::string reason_;

@@ -18,6 +18,45 @@ using ::testing::StartsWith;
 
 class TrainCommand : public ProgramTest {};
 
+// The memory kept for the ghosts of an earlier batch does not stay beside that of the present one.
+TEST_F(TrainCommand, PeakMemoryIsThatOfTheLargestMicroBatch) {
+  folder_.Write("images.toml", R"(
+[data]
+name = "synthetic"
+train_examples = 1024
+test_examples = 64
+[model]
+name = "wide_resnet"
+depth = 10
+width = 1
+ghost_batch = 64
+[reference]
+global_batch = 64
+learning_rate = 0.1
+shape = "step"
+boundaries = ["1ep", "2ep"]
+factor = 0.75
+[schedule]
+length = "3ep"
+max_batch = "none"
+[run]
+device = "cpu"
+threads = 1
+micro_batch = 64
+evaluate_every = "100ep"
+)");
+  const auto peak_of = [&](const std::vector<std::string>& changes) {
+    std::vector<std::string> arguments = {"train", "images.toml", "--out", "run", "--force"};
+    arguments.insert(arguments.end(), changes.begin(), changes.end());
+    const ProcessResult result = Crescendo(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return static_cast<double>(result.peak_memory);
+  };
+  const double growing = peak_of({});  // 64, 85 and 114: one ghost each
+  const double largest = peak_of({"reference.shape=constant", "reference.global_batch=114", "schedule.length=1ep"});
+  EXPECT_LT(growing, 1.03 * largest);
+}
+
 TEST_F(TrainCommand, LeavesConfigPlanLogEventsAndWeights) {
   TrainSmall();
   std::vector<std::string> names;

@@ -116,7 +116,9 @@ ProcessResult RunProcess(const std::vector<std::string>& arguments, const Proces
   ::close(output.read_end);
   ::close(errors.read_end);
   int status = 0;
-  ::waitpid(child, &status, 0);
+  rusage usage{};
+  ::wait4(child, &status, 0, &usage);
+  result.peak_memory = int64_t{1024} * usage.ru_maxrss;
   if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + result.signal;
   return result;

@@ -10,8 +10,9 @@
 namespace crescendo::support {
 
 struct ProcessResult {
-  int exit_code = 0;  // 128 + n where signal n ended it, as a shell says
-  int signal = 0;     // the n, 0 where it ended by itself
+  int exit_code = 0;        // 128 + n where signal n ended it, as a shell says
+  int signal = 0;           // the n, 0 where it ended by itself
+  int64_t peak_memory = 0;  // bytes, of the program itself
   std::string output;
   std::string errors;
 };
