@@ -14,14 +14,6 @@
 #include "crescendo/base/error.h"
 
 namespace crescendo::optim {
-namespace {
-
-// A view of a dense tensor's memory, in its order: [numel]. Writes to it count as in-place changes of the tensor.
-at::Tensor Flat(const at::Tensor& dense) {
-  return dense.detach().as_strided({dense.numel()}, {1}, dense.storage_offset());
-}
-
-}  // namespace
 
 GroupedOptimizer::GroupedOptimizer(const config::OptimizerOptions& options, std::vector<Parameter> parameters)
     : options_(options) {
@@ -29,8 +21,8 @@ GroupedOptimizer::GroupedOptimizer(const config::OptimizerOptions& options, std:
     const at::Tensor& value = parameter.value;
     CRESCENDO_ASSERT(value.is_floating_point() && value.is_non_overlapping_and_dense(), parameter.name);
     const bool is_norm_or_bias = value.dim() <= 1;
-    at::Tensor flat = Flat(value);
-    slots_.push_back({std::move(parameter), std::move(flat), is_norm_or_bias && !options_.decay_norm_and_bias});
+    at::Tensor weight = value.detach();
+    slots_.push_back({std::move(parameter), std::move(weight), is_norm_or_bias && !options_.decay_norm_and_bias});
   }
 }
 
@@ -43,12 +35,12 @@ void GroupedOptimizer::Step(const StepSetting& setting) {
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     if (!slot.parameter.value.grad().defined()) continue;
-    CRESCENDO_ASSERT(slot.parameter.value.const_data_ptr() == slot.flat.const_data_ptr(),
+    CRESCENDO_ASSERT(slot.parameter.value.const_data_ptr() == slot.weight.const_data_ptr(),
                      slot.parameter.name + " was moved after the optimizer was built");
     Group& group = groups[slot.spared ? 1 : 0];
     group.members.push_back(i);
-    group.weights.push_back(slot.flat);
-    group.gradients.push_back(FlatGradient(slot));
+    group.weights.push_back(slot.weight);
+    group.gradients.push_back(GradientOf(slot));
   }
   for (const Group& group : groups) {
     if (!group.members.empty()) StepGroup(group, setting);
@@ -59,20 +51,19 @@ void GroupedOptimizer::ZeroGradients() {
   for (Slot& slot : slots_) slot.parameter.value.mutable_grad() = at::Tensor();
 }
 
-at::Tensor GroupedOptimizer::FlatGradient(const Slot& slot) {
-  const at::Tensor& value = slot.parameter.value;
-  const at::Tensor& gradient = value.grad();
-  if (gradient.strides() == value.strides()) return Flat(gradient);
-  return Flat(at::empty_like(value).copy_(gradient));
+at::Tensor GroupedOptimizer::GradientOf(const Slot& slot) {
+  const at::Tensor& gradient = slot.parameter.value.grad();
+  if (gradient.strides() == slot.weight.strides()) return gradient;
+  return at::empty_like(slot.weight).copy_(gradient);
 }
 
 std::vector<at::Tensor> GroupedOptimizer::AddStateLikeParameters(const std::string& what) {
-  std::vector<at::Tensor> flat;
+  std::vector<at::Tensor> tensors;
   for (const Slot& slot : slots_) {
-    state_.push_back({slot.parameter.name + "." + what, at::zeros_like(slot.parameter.value.detach())});
-    flat.push_back(Flat(state_.back().value));
+    tensors.push_back(at::zeros_like(slot.weight));
+    state_.push_back({slot.parameter.name + "." + what, tensors.back()});
   }
-  return flat;
+  return tensors;
 }
 
 at::Tensor GroupedOptimizer::AddCounters(const std::string& name, double initial) {

@@ -1,9 +1,8 @@
 // What the rules share: which parameters take a step, which of them decay, how their memory is walked, and their state.
 //
-// The kernels see every tensor flat, in the order of its memory: the fused kernels of LibTorch walk raw memory and
-// check no strides on the CPU, so that a channels-last weight with a gradient in another format would be stepped
-// silently along the wrong numbers. A gradient whose strides differ from its parameter's is copied into the parameter's
-// format first.
+// The fused kernels of LibTorch walk raw memory and check no strides on the CPU, so that a channels-last weight with a
+// gradient in another format would be stepped silently along the wrong numbers. A gradient whose strides differ from
+// its parameter's is copied into the parameter's format first.
 //
 // A rule implements StepGroup for a group of parameters that are treated alike; one call of a fused or foreach kernel
 // then serves the whole group.
@@ -31,13 +30,13 @@ class GroupedOptimizer : public Optimizer {
   struct Group {
     bool spared = false;
     std::vector<size_t> members;        // which parameters
-    std::vector<at::Tensor> weights;    // theirs, flat
-    std::vector<at::Tensor> gradients;  // flat, in the order of the weights' memory; not to be written
+    std::vector<at::Tensor> weights;    // theirs, outside autograd
+    std::vector<at::Tensor> gradients;  // in the memory format of the weights; not to be written
   };
 
   virtual void StepGroup(const Group& group, const StepSetting& setting) = 0;
 
-  // A tensor of zeros like each parameter, part of State() as "<parameter>.<what>"; returns their flat views.
+  // A tensor of zeros like each parameter, part of State() as "<parameter>.<what>".
   std::vector<at::Tensor> AddStateLikeParameters(const std::string& what);
 
   // One number per parameter, in their order, part of State() as `name`; a double tensor [parameters] on the CPU.
@@ -58,11 +57,11 @@ class GroupedOptimizer : public Optimizer {
  private:
   struct Slot {
     Parameter parameter;
-    at::Tensor flat;
+    at::Tensor weight;  // its value, outside autograd
     bool spared = false;
   };
 
-  static at::Tensor FlatGradient(const Slot& slot);
+  static at::Tensor GradientOf(const Slot& slot);
 
   std::vector<Slot> slots_;
   std::vector<StateTensor> state_;

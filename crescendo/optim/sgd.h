@@ -34,7 +34,7 @@ class Momentum final : public GroupedOptimizer {
   std::vector<at::Tensor> buffers_;  // A
 };
 
-// The step of momentum, or of nesterov, on flat tensors.
+// The step of momentum, or of nesterov; the three of a parameter are in one memory format.
 void MomentumStep(at::TensorList weights, at::TensorList gradients, at::TensorList buffers, double coupled_decay,
                   const StepSetting& setting, bool nesterov);
 
