@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crescendo/cli/commands.h"
+#include "crescendo/report/record.h"
 #include "crescendo/train/digest.h"
 
 namespace crescendo::cli {
@@ -15,15 +16,19 @@ void AddDigestCommand(CLI::App& app, int& /*exit_code*/) {
   auto path = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("digest", "hashes of a run's settings, order of examples and weights");
   command->add_option("RUN", *path, "a run's folder, or a weights.safetensors")->required();
-  command->footer(R"(Two runs with equal settings and order did the same; equal weights are promised on one machine
-with one build only. Settings leave out what changes nothing that is learned: where the data are,
-what is logged, threads and micro-batch.
+  command->footer(R"(Two finished runs with equal settings and order did the same (of a branch: since it branched off);
+equal weights are promised on one machine with one build only. Settings leave out what changes nothing
+that is learned: what is logged, threads and micro-batch, and where the data are; so the data must be there.
 Examples:
   crescendo digest runs/grow)");
   command->callback([path] {
     const train::RunDigest digest = train::DigestRun(*path);
     std::cout << fmt::format("settings  {}\norder     {}\nweights   {}\nrun       {}\n", digest.settings, digest.order,
                              digest.weights, digest.all);
+    if (digest.end != NameOf(report::RunEnd::kFinished)) {
+      std::cout << fmt::format("end       {}: settings and order are those of the whole plan, the weights are not\n",
+                               digest.end.empty() ? "unknown" : digest.end);
+    }
   });
 }
 

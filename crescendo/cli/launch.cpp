@@ -44,10 +44,13 @@ int64_t WithWork(int64_t workers, const config::Options& options) {
 }
 
 // What goes on with the run in `folder`. A run that has not come so far as to write its config has nothing to go on
-// from.
+// from; one that was resumed is resumed again, with the options that were changed.
 std::vector<std::string> CommandAfter(const std::vector<std::string>& command, const train::RunFolder& folder) {
-  if (std::filesystem::exists(folder.config())) return {command[0], "resume", folder.path().string(), "--start-over"};
-  return command;
+  if (!std::filesystem::exists(folder.config())) return command;
+  std::vector<std::string> next = {command[0], "resume", folder.path().string()};
+  if (command.size() > next.size() && std::equal(next.begin(), next.end(), command.begin())) next = command;
+  if (std::ranges::find(next, "--start-over") == next.end()) next.emplace_back("--start-over");
+  return next;
 }
 
 }  // namespace

@@ -71,7 +71,13 @@ int Resume(const Arguments& arguments) {
     return 0;
   }
   const std::optional<train::Continuation> next =
-      train::PrepareResume(folder, arguments.overrides, WarnFor(place), /*writes=*/place.rank == 0);
+      train::PrepareResume(folder, arguments.overrides, WarnFor(place), place);
+  const size_t unreadable = next ? 0 : train::ListCheckpoints(folder.checkpoints()).size();
+  if (unreadable > 0) {  // to begin again would remove them
+    throw UserError(
+        fmt::format("none of the {} checkpoints in {} can be read; to begin the run again, move them away first",
+                    unreadable, folder.checkpoints().string()));
+  }
   if (!next && arguments.start_over) return StartOver(folder, arguments.overrides, place);
   if (!next) {
     throw UserError(

@@ -167,6 +167,10 @@ void Progress::Footer(const RunFooter& footer) {
   if (footer.final_evaluation.updates > schedule::Updates{0}) {
     line += fmt::format(": test accuracy {:.2f}%, test loss {:.4f}", 100 * footer.final_evaluation.accuracy,
                         footer.final_evaluation.loss);
+    // A run that is stopped does not wait for an evaluation of what it saves.
+    if (footer.final_evaluation.updates != footer.updates) {
+      line += fmt::format(" at update {}", WithThousands(footer.final_evaluation.updates.value()));
+    }
   }
   Write(line + "\n");
 }

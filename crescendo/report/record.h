@@ -44,7 +44,8 @@ struct ResumeRecord {
   std::string torch_version;
   std::string machine;
   std::string device;
-  int64_t threads = 0;
+  int64_t workers = 1;  // that were started
+  int64_t threads = 0;  // of each
   int64_t micro_batch = 0;
   std::string started;  // UTC, ISO 8601
 };
@@ -83,11 +84,11 @@ struct RunFooter {
   int stop_signal = 0;  // of an interruption; not written to the log
   schedule::Updates updates;
   schedule::Examples examples;
-  EvaluationRecord final_evaluation;  // accuracy and loss of the weights as saved; updates 0 where there was none
+  EvaluationRecord final_evaluation;  // the last one: of a finished run, of the weights as saved; updates 0: none
   double train_seconds = 0;
   double total_seconds = 0;
-  // Of the checkpoints that this process wrote: how many, how long training waited for them, and how long writing them
-  // took beside the training.
+  // Of the checkpoints that this process wrote: how many, how long training waited for them (not for the one at its
+  // end), and how long writing them took.
   int64_t checkpoints = 0;
   double checkpoint_stall_seconds = 0;
   double checkpoint_write_seconds = 0;

@@ -100,6 +100,7 @@ Json ToJson(const ResumeRecord& record) {
           {"torch_version", record.torch_version},
           {"machine", record.machine},
           {"device", record.device},
+          {"workers", record.workers},
           {"threads", record.threads},
           {"micro_batch", record.micro_batch}};
 }
@@ -117,6 +118,7 @@ ResumeRecord ResumeFrom(const Json& json) {
   read("torch_version", record.torch_version);
   read("machine", record.machine);
   read("device", record.device);
+  record.workers = json.value("workers", int64_t{1});  // older logs have none
   read("threads", record.threads);
   read("micro_batch", record.micro_batch);
   return record;

@@ -57,7 +57,12 @@ void WriteCheckpoint(const fs::path& folder, const CheckpointState& state, std::
   const std::string text = ToJsonText(state, {tensor_bytes.size(), Sha256Of(tensor_bytes)});
   fs::remove(json, error);
   WriteFileAtomically(TensorsBeside(json), tensor_bytes);
-  WriteFileAtomically(json, text);
+  try {
+    WriteFileAtomically(json, text);
+  } catch (...) {  // on a full disk: room for the next one
+    fs::remove(TensorsBeside(json), error);
+    throw;
+  }
 }
 
 std::vector<fs::path> ListCheckpoints(const fs::path& folder) {

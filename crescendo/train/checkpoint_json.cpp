@@ -130,6 +130,7 @@ ParsedCheckpointJson FromJson(const Json& json) {
   }
   ParsedCheckpointJson parsed;
   parsed.state.position = PositionFrom(json.at("position"));
+  if (json.contains("workers")) parsed.state.workers = GetCount(json, "workers", 1'000'000);  // older ones have none
   parsed.state.threads = GetCount(json, "threads", 4096);
   parsed.state.micro_batch = GetCount(json, "micro_batch", 1'000'000'000);
   VisitTexts(parsed.state, [&](const char* key, std::string& field) { json.at(key).get_to(field); });
@@ -143,6 +144,7 @@ ParsedCheckpointJson FromJson(const Json& json) {
 std::string ToJsonText(const CheckpointState& state, const TensorFile& tensors) {
   Json json = {{"format_version", kFormatVersion},
                {"position", ToJson(state.position)},
+               {"workers", state.workers},
                {"threads", state.threads},
                {"micro_batch", state.micro_batch}};
   VisitTexts(state, [&](const char* key, const std::string& field) { json[key] = field; });

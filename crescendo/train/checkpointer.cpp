@@ -88,7 +88,6 @@ bool Checkpointer::DueByTime() const {
 }
 
 void Checkpointer::Save(const RunPosition& position) {
-  const auto begin = steady_clock::now();
   std::unique_lock lock(mutex_);
   WaitForWriter(lock);
   if (failure_.empty() && position.examples == saved_examples_) return;
@@ -97,7 +96,6 @@ void Checkpointer::Save(const RunPosition& position) {
   CopyForWriter(position);
   lock.lock();
   WaitForWriter(lock);
-  stall_seconds_ += SecondsSince(begin);
   if (failure_.empty()) return;
   throw RunError(fmt::format("the checkpoint at example {} could not be kept: {}", position.examples.value(),
                              std::exchange(failure_, "")));
@@ -199,6 +197,11 @@ void Checkpointer::RemoveOld() const {
 }
 
 void Checkpointer::AddTotals(report::RunFooter& footer) {
+  {
+    std::unique_lock lock(mutex_);
+    WaitForWriter(lock);
+  }
+  WarnOfFailure();
   const std::lock_guard lock(mutex_);
   footer.checkpoints = written_;
   footer.checkpoint_stall_seconds = stall_seconds_;

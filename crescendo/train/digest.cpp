@@ -121,6 +121,7 @@ RunDigest DigestRun(const std::filesystem::path& path) {
   digest.order = DigestOfOrder(BuildPlan(options), static_cast<uint64_t>(options.run.seed));
   digest.weights = DigestOf(nn::ReadSafetensors(file).tensors);
   digest.all = Sha256Of(digest.settings + digest.order + digest.weights);
+  digest.end = ReadEnd(file);
   return digest;
 }
 

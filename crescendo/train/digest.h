@@ -52,6 +52,7 @@ struct RunDigest {
   std::string order;
   std::string weights;
   std::string all;  // of these three
+  std::string end;  // how the run ended, as weights.h keeps it: "finished" or not to the end of its plan
 };
 
 std::string DigestOfSettings(const config::Options& options);

@@ -28,9 +28,16 @@ config::Options OptionsOf(const Checkpoint& checkpoint, const std::vector<std::s
   return config::LoadText(checkpoint.state.config_toml, checkpoint.path, overrides);
 }
 
-config::Options WithLayoutOf(const CheckpointState& state, config::Options options) {
+// Whether the threads of each worker are to be what they were: other workers have other cores to share, unless the bits
+// hang on the threads alone.
+bool KeepsThreads(const CheckpointState& state, const config::Options& options, int64_t workers) {
+  return options.run.reproducible || state.workers == workers;
+}
+
+config::Options WithLayoutOf(const CheckpointState& state, config::Options options, int64_t workers) {
   // Where workers grow, each phase has its own number.
-  if (!options.run.threads && options.run.workers == config::Workers::kFixed) options.run.threads = state.threads;
+  const bool fixed = options.run.workers == config::Workers::kFixed;
+  if (!options.run.threads && fixed && KeepsThreads(state, options, workers)) options.run.threads = state.threads;
   if (!options.run.micro_batch) options.run.micro_batch = state.micro_batch;
   if (options.run.device == config::DeviceName::kAuto) {
     options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
@@ -39,12 +46,16 @@ config::Options WithLayoutOf(const CheckpointState& state, config::Options optio
 }
 
 // Returns the changes that are allowed.
-std::string RequireSameOptions(const RunFolder& folder, const config::Options& before, const config::Options& now) {
+std::string RequireSameOptions(const RunFolder& folder, const CheckpointState& state, const config::Options& before,
+                               const config::Options& now, int64_t workers) {
   std::string refused;
   std::string allowed;
   for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
-    // The number of workers may change in any case: --ranks does that too.
+    // The number of workers may change in any case: --ranks does that too. So may the place of the data, whose content
+    // is compared.
     const bool layout = difference.key == "run.workers" || difference.key == "run.worker_batch" ||
+                        difference.key == "data.train_file" || difference.key == "data.test_file" ||
+                        (difference.key == "run.threads" && !KeepsThreads(state, now, workers)) ||
                         (difference.key == "run.micro_batch" && before.run.reproducible && now.run.reproducible);
     if (layout || config::EffectOf(difference.key) == config::Effect::kNothing) {
       allowed += fmt::format("{}{}={}", allowed.empty() ? "" : " ", difference.key, difference.after);
@@ -75,8 +86,15 @@ std::string FirstDifference(const std::string& before, const std::string& now) {
   }
 }
 
-void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, const config::Options& options) {
-  const schedule::Plan plan = BuildPlan(options);
+void RequireOnPlan(const Checkpoint& checkpoint, const schedule::Plan& plan) {
+  const RunPosition& position = checkpoint.state.position;
+  if (position.examples <= plan.total_examples() && position.updates <= plan.total_updates()) return;
+  throw UserError(fmt::format("{} is not of this plan: it is at example {} of {}, update {} of {}",
+                              checkpoint.path.string(), position.examples.value(), plan.total_examples().value(),
+                              position.updates.value(), plan.total_updates().value()));
+}
+
+void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, const schedule::Plan& plan) {
   if (DigestOf(plan) == state.plan_sha256) return;
   std::string difference;
   if (fs::exists(folder.plan())) {
@@ -89,7 +107,13 @@ void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, cons
       folder.path().string(), state.crescendo_version, state.commit, Version(), Commit(), difference, kBranchHint));
 }
 
-void WarnOfOtherBuild(const CheckpointState& state, const Warn& warn) {
+// Of what the last bits hang on, besides what has to be the same.
+void WarnOfOtherBits(const CheckpointState& state, const config::Options& options, int64_t workers, const Warn& warn) {
+  if (state.workers != workers && !options.run.reproducible) {
+    warn(fmt::format("{} trained it and now {}: the last bits may differ from a run that was never stopped",
+                     state.workers == 1 ? "one worker" : fmt::format("{} workers", state.workers),
+                     workers == 1 ? "one does" : fmt::format("{} do", workers)));
+  }
   const std::pair<std::string, std::string> now[] = {
       {state.torch_version, TORCH_VERSION}, {state.machine, device::DescribeMachine()}, {state.commit, Commit()}};
   const char* names[] = {"LibTorch", "the machine", "the commit of crescendo"};
@@ -121,18 +145,20 @@ config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string
 }
 
 std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
-                                          const Warn& warn, bool writes) {
+                                          const Warn& warn, const distributed::WorkerPlace& place) {
   Continuation next;
   next.options = OptionsOf(folder, overrides);
-  if (writes) folder.Lock();
+  if (place.rank == 0) folder.Lock();
   std::optional<Checkpoint> newest = NewestCheckpoint(folder.checkpoints(), std::nullopt, warn);
   if (!newest) return std::nullopt;
   next.checkpoint = std::move(*newest);
   const CheckpointState& state = next.checkpoint.state;
-  next.changes = RequireSameOptions(folder, OptionsOf(next.checkpoint, {}), next.options);
-  RequireSamePlan(folder, state, next.options);
-  WarnOfOtherBuild(state, warn);
-  next.layout = WithLayoutOf(state, next.options);
+  next.changes = RequireSameOptions(folder, state, OptionsOf(next.checkpoint, {}), next.options, place.size);
+  const schedule::Plan plan = BuildPlan(next.options);
+  RequireSamePlan(folder, state, plan);
+  RequireOnPlan(next.checkpoint, plan);
+  WarnOfOtherBits(state, next.options, place.size, warn);
+  next.layout = WithLayoutOf(state, next.options, place.size);
   return next;
 }
 

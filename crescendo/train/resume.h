@@ -8,7 +8,8 @@
 //
 // A run that is resumed ends in the same bits as one that was never stopped, so everything that could change them must
 // be what it was: options, plan, data, and with them threads and micro-batch, also where the config left those to be
-// chosen. A branch is a new run, with whatever options, that begins from the state of another.
+// chosen. Another number of workers is a warning, as is another build: it sums in another order, unless
+// run.reproducible keeps the bits. A branch is a new run, with whatever options, that begins from the state of another.
 #pragma once
 
 #include <functional>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "crescendo/config/options.h"
+#include "crescendo/distributed/worker_place.h"
 #include "crescendo/report/record.h"
 #include "crescendo/train/checkpoint.h"
 #include "crescendo/train/run_folder.h"
@@ -40,11 +42,11 @@ std::optional<report::RunFooter> FinishedRun(const RunFolder& folder);
 // The options of the run in `folder`, with overrides. UserError where it holds none.
 config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides);
 
-// Locks the folder, if this is the worker that writes into it. nullopt where it holds no checkpoint that is whole.
-// UserError: there is no run, or an option or the plan is another; the message shows each difference. Data are compared
-// once they are loaded (RequireSameData).
+// Locks the folder, if this is the worker that writes into it, which is worker 0. nullopt where it holds no checkpoint
+// that is whole. UserError: there is no run, or an option or the plan is another; the message shows each difference.
+// Data are compared once they are loaded (RequireSameData).
 std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::vector<std::string>& overrides,
-                                          const Warn& warn, bool writes = true);
+                                          const Warn& warn, const distributed::WorkerPlace& place = {});
 
 // From the last checkpoint, or the last at `at` or before. UserError where there is none.
 Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,

@@ -1,7 +1,6 @@
 #include "crescendo/train/same_run.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/arange.h>
 #include <fmt/format.h>
 
 #include <cstring>
@@ -14,19 +13,14 @@
 #include "crescendo/config/difference.h"
 #include "crescendo/config/load.h"
 #include "crescendo/train/checkpoint.h"
+#include "crescendo/train/digest.h"
 
 namespace crescendo::train {
 namespace {
 
-// Changes with the labels and with their order.
-double OrderedSum(const at::Tensor& labels) {
-  return labels.to(at::kDouble).mul(at::arange(labels.numel()).to(at::kDouble).add(1)).sum().item<double>();
-}
-
 std::vector<std::string> FactsOf(at::Device device, const data::DatasetPair& data) {
   const auto describe = [](const data::Dataset& dataset) {
-    return fmt::format("{} examples of {}, whose labels have the checksum {}", dataset.labels.size(0), dataset.name,
-                       OrderedSum(dataset.labels));
+    return fmt::format("{} examples of {} with SHA-256 {}", dataset.labels.size(0), dataset.name, DigestOf(dataset));
   };
   return {fmt::format("crescendo {} {}", Version(), Commit()),
           fmt::format("device type {}", c10::DeviceTypeName(device.type(), /*lower_case=*/true)), describe(data.train),

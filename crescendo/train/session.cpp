@@ -60,6 +60,7 @@ report::ResumeRecord MakeResumeRecord(const report::RunHeader& header, const Con
   record.torch_version = header.torch_version;
   record.machine = header.machine;
   record.device = header.device;
+  record.workers = header.workers;
   record.threads = header.threads;
   record.micro_batch = header.micro_batch;
   record.started = header.started;
@@ -72,6 +73,7 @@ CheckpointState MakeState(const Parts& parts, const report::RunHeader& header, c
   state.position = start;
   state.config_toml = header.config_toml;
   state.device = parts.device.is_cuda() ? "cuda" : "cpu";
+  state.workers = header.workers;
   state.threads = header.threads;
   state.micro_batch = header.micro_batch;
   state.plan_sha256 = DigestOf(parts.plan);

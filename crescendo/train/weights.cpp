@@ -44,6 +44,12 @@ config::Options ReadOptions(const std::filesystem::path& path, const std::vector
   return config::LoadText(found->second, path.string(), overrides);
 }
 
+std::string ReadEnd(const std::filesystem::path& path) {
+  const std::map<std::string, std::string> metadata = nn::ReadSafetensorsMetadata(path);
+  const auto found = metadata.find(kEndKey);
+  return found == metadata.end() ? "" : found->second;
+}
+
 void LoadWeights(const std::filesystem::path& path, nn::Model& model) {
   const nn::SafetensorsFile file = nn::ReadSafetensors(path);
   std::map<std::string, at::Tensor> stored;

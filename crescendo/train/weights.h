@@ -19,6 +19,9 @@ void SaveWeights(const std::filesystem::path& path, const nn::Model& model, cons
 // ours.
 config::Options ReadOptions(const std::filesystem::path& path, const std::vector<std::string>& overrides);
 
+// How the run that saved them ended: a report::RunEnd by its name; "" in a file that does not say.
+std::string ReadEnd(const std::filesystem::path& path);
+
 // UserError, naming the tensor, where names or shapes are not those of the model.
 void LoadWeights(const std::filesystem::path& path, nn::Model& model);
 

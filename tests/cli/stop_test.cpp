@@ -6,6 +6,7 @@
 namespace crescendo::cli {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 using support::ProcessResult;
 using ::testing::AllOf;
@@ -44,6 +45,9 @@ TEST_F(Stopped, SigintAndSigtermEndARunWithWhatItHas) {
     EXPECT_EQ(footer["type"], "footer");
     EXPECT_EQ(footer["end"], "interrupted");
     EXPECT_GE(footer["examples"], 20 * 240);
+    // The last evaluation is of the weights that were saved, or says of which update it is.
+    const json& last = footer["final_evaluation"];
+    EXPECT_EQ(last["updates"] != footer["updates"], result.errors.find(" at update ") != std::string::npos);
     const ProcessResult evaluated = Crescendo({"eval", "run"});
     EXPECT_EQ(evaluated.exit_code, 0) << evaluated.errors;
     EXPECT_THAT(evaluated.output, HasSubstr("test examples 60, loss "));
@@ -56,12 +60,29 @@ TEST_F(Stopped, ASecondCtrlCEndsTheProgramAtOnce) {
   for (int i = 0; i < 20'000; ++i) table += i % 2 == 0 ? "1,2,a\n" : "2,1,b\n";
   folder_.Write("table.csv", table);
   support::ProcessOptions options;
-  options.signals = {{SIGINT, "training ", 300}, {SIGINT, "training ", 300}};
+  options.signals = {{SIGINT, "training ", 300}, {SIGINT, "training ", 800}};  // nearer ones are one request
   const ProcessResult result = TrainForever(options, {"reference.global_batch=16000", "run.micro_batch=16000",
                                                       "model.ghost_batch=16000", "model.hidden=[4000,4000]"});
   EXPECT_EQ(result.signal, SIGINT);
   EXPECT_EQ(result.exit_code, 130);
   EXPECT_THAT(result.errors, Not(HasSubstr("crescendo resume")));
+}
+
+// To begin again would remove what perhaps a newer crescendo, or a disk that is back, can read.
+TEST_F(Stopped, CheckpointsThatCannotBeReadAreNotRemoved) {
+  support::ProcessOptions options;
+  options.signals = {{SIGINT, "test "}};
+  ASSERT_EQ(TrainForever(options).exit_code, 130);
+  std::vector<std::string> before;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints")) {
+    if (entry.path().extension() == ".json") folder_.Write("run/checkpoints/" + entry.path().filename().string(), "{}");
+    before.push_back(entry.path().filename().string());
+  }
+  const ProcessResult result = Crescendo({"resume", "run", "--start-over"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("can be read; to begin the run again, move them away"), IsForPeople()));
+  for (const std::string& name : before) EXPECT_TRUE(Exists("run/checkpoints/" + name));
+  EXPECT_TRUE(Exists("run/run.jsonl"));
 }
 
 TEST_F(Stopped, ALossThatIsNotANumberFailsWithItsPlaceAndKeepsTheWeights) {

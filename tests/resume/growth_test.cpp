@@ -35,7 +35,7 @@ Watcher ResumeWith(const fs::path& folder, int64_t workers, const std::vector<st
     const RunFolder run(folder);
     const bool writes = place.rank == 0;
     const auto next = train::PrepareResume(
-        run, overrides, [](const std::string&) {}, writes);
+        run, overrides, [](const std::string&) {}, place);
     std::vector<train::Observer*> watchers;
     if (writes) watchers.push_back(&watcher);
     const report::RunFooter footer = train::ResumeIn(run, next.value(), watchers, stop, place);

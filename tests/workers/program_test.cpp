@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include "tests/workers/program_fixture.h"
 
 namespace crescendo {
@@ -131,6 +133,35 @@ TEST_F(Program, WorkerThatHangsIsNamedAfterTheTimeout) {
   EXPECT_TRUE(program.Descendants().empty());
 }
 
+// Worker 0 works on a share of the update that lasts longer than others wait for it.
+TEST_F(Program, LossOfAWorkerIsSeenBetweenMicroBatches) {
+  StartedProgram program(Train("share", {"--ranks", "2", "run.worker_timeout=2", "reference.global_batch=400000",
+                                         "schedule.length=1000ep", "schedule.policy=decay", "reference.shape=constant",
+                                         "data.train_examples=400000", "model.hidden=[512,512]"}));
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return fs::exists(Run("share") / "run.jsonl"); })) << program.printed();
+  std::this_thread::sleep_for(Seconds{1});  // now they compute
+  const pid_t process = program.Descendant("RANK=1");
+  ASSERT_GT(process, 0);
+  ::kill(process, SIGKILL);
+  ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+  EXPECT_THAT(Log("share", "footer").at(0)["reason"].get<std::string>(), HasSubstr("worker 1 (process"));
+}
+
+// What the folder held before is not what is gone on with.
+TEST_F(Program, RestartOfAForcedRunIsOfThatRun) {
+  StartedProgram old(TrainForLong("forced", {"run.seed=1"}));
+  ASSERT_TRUE(Trains("forced", old)) << old.printed();
+  old.Signal(SIGINT);
+  ASSERT_EQ(old.Wait(kPatience), 130);
+  StartedProgram program(Train("forced", {"--force", "--ranks", "2", "--restarts", "1", "run.seed=77"}));
+  ASSERT_TRUE(WaitUntil(kPatience, [&] { return program.Descendant("RANK=1") > 0; }));
+  ::kill(program.Descendant("RANK=1"), SIGKILL);
+  ASSERT_EQ(program.Wait(kPatience), 0) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("going on with 2 workers"));
+  EXPECT_THAT(Log("forced", "header").at(0)["config_toml"].get<std::string>(), HasSubstr("seed = 77"));
+  EXPECT_EQ(Log("forced", "footer").at(0)["end"], "finished");
+}
+
 TEST_F(Program, RestartsGoOnFromTheLastCheckpointWithFewerWorkers) {
   // At a rate so low that rounding is not amplified, while an update left out or done twice would show in the losses.
   const std::vector<std::string> longer = {"schedule.length=10ep", R"(reference.boundaries=["7ep","9ep"])",
@@ -171,7 +202,8 @@ TEST_F(Program, SignalsArePassedOnAndTheRunCanBeResumed) {
   ASSERT_TRUE(Trains("stopped", program)) << program.printed();
   program.Signal(SIGINT);
   ASSERT_EQ(program.Wait(kPatience), 130) << program.printed();
-  EXPECT_THAT(program.printed(), HasSubstr("stopped by signal 2"));
+  EXPECT_THAT(program.printed(), AllOf(HasSubstr("stopped by signal 2"),
+                                       HasSubstr("crescendo resume " + Run("stopped").string() + " --ranks 2")));
   const auto footer = Log("stopped", "footer").at(0);
   EXPECT_EQ(footer["end"], "interrupted");
 
@@ -180,10 +212,30 @@ TEST_F(Program, SignalsArePassedOnAndTheRunCanBeResumed) {
     const auto updates = Log("stopped", "update");
     return !updates.empty() && updates.back()["updates"] > footer["updates"];
   })) << resumed.printed();
+  EXPECT_THAT(resumed.printed(), HasSubstr("2 workers trained it and now 3 do: the last bits may differ"));
   resumed.Signal(SIGTERM);
   ASSERT_EQ(resumed.Wait(kPatience), 143) << resumed.printed();
   int64_t expected = 1;
   for (const auto& update : Log("stopped", "update")) EXPECT_EQ(update["updates"], expected++);
+}
+
+// As a service manager ends a group of processes: each worker hears of it twice, once through the launcher.
+TEST_F(Program, SignalToAllProcessesIsOneRequest) {
+  StartedProgram program(TrainForLong("all", {"--ranks", "2"}));
+  ASSERT_TRUE(Trains("all", program)) << program.printed();
+  for (const pid_t process : program.Descendants()) ::kill(process, SIGTERM);
+  program.Signal(SIGTERM);
+  ASSERT_EQ(program.Wait(kPatience), 143) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("stopped by signal 15"));
+  EXPECT_FALSE(fs::is_empty(Run("all") / "checkpoints"));
+}
+
+TEST_F(Program, ClosedTerminalIsARequestToStop) {
+  StartedProgram program(TrainForLong("hung up", {"--ranks", "2"}));
+  ASSERT_TRUE(Trains("hung up", program)) << program.printed();
+  program.Signal(SIGHUP);
+  ASSERT_EQ(program.Wait(kPatience), 128 + SIGHUP) << program.printed();
+  EXPECT_FALSE(fs::is_empty(Run("hung up") / "checkpoints"));
 }
 
 TEST_F(Program, WorkersEndWithTheirLauncher) {
