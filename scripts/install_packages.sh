@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build needs and this machine lacks (Debian 12, Ubuntu 24.04 or later), and nothing
 # when all are there.
-#   scripts/install_packages.sh          what building, testing and benchmarks need
-#   scripts/install_packages.sh --dev    also what `make check` needs
+#   scripts/install_packages.sh            what building, testing and benchmarks need
+#   scripts/install_packages.sh --dev      also what `make check` needs
+#   scripts/install_packages.sh --browser  only a Chromium, for the test of the report's page
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
@@ -14,12 +15,14 @@ packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nloh
           ccache mold)                                # a faster second build; used where found
 if [[ ${1:-} == --dev ]]; then
   packages+=(clang-format-14 clang-tidy-14 shellcheck)
+elif [[ ${1:-} == --browser ]]; then
+  packages=(chromium)
 elif [[ $# -gt 0 ]]; then
-  fail "unknown argument '$1'; there is only --dev"
+  fail "unknown argument '$1'; there are --dev and --browser"
 fi
 
 if ! command -v apt-get dpkg-query >/dev/null; then
-  stage "packages: no apt-get here; the build needs what Debian calls: ${packages[*]}"
+  stage "packages: no apt-get here; needed is what Debian calls: ${packages[*]}"
   exit 0  # they may be there in another way; CMake says by name what it does not find
 fi
 

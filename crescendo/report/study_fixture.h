@@ -1,5 +1,5 @@
 // For tests: a study as its logs would give it. Four schedules over five seeds, with accuracies that are numbers and
-// not trained: three equal up to noise, and a large batch that is really worse and of which one run failed.
+// not trained: three equal up to noise, and a large batch that is really worse and of which one run diverged.
 #pragma once
 
 #include <cmath>
@@ -27,7 +27,7 @@ inline StudyRun FinishedRun(int64_t seed, double accuracy, const std::vector<dou
   at.momentum = 0.9;
   for (int epoch = 0; epoch < kEpochs; ++epoch) {
     const auto phase = static_cast<size_t>(epoch * static_cast<int>(batches.size()) / kEpochs);
-    at.learning_rate = learning_rate;
+    at.learning_rate = phase == 0 ? learning_rate : std::nextafter(learning_rate, 1);  // as rounding leaves it
     at.global_batch = batches[phase];
     at.noise_scale = learning_rate * kTrainExamples / at.global_batch / 0.1;
     at.reference_noise_scale = at.noise_scale;
@@ -64,6 +64,21 @@ inline StudyRun FinishedRun(int64_t seed, double accuracy, const std::vector<dou
   return run;
 }
 
+// After five epochs the loss grows by five decades in each, to 1e35, and then is no number.
+inline StudyRun DivergedRun(int64_t seed, const std::vector<double>& batches, double learning_rate) {
+  StudyRun run = FinishedRun(seed, 10, batches, learning_rate);
+  run.state = RunState::kFailed;
+  run.reason = "the loss is nan at update 120";
+  run.log->summary.footer.reset();
+  run.log->losses.resize(12);
+  run.log->summary.evaluations.resize(12);
+  for (size_t epoch = 5; epoch < 12; ++epoch) {
+    run.log->losses[epoch].loss = std::pow(10, 5 * (epoch - 4));
+    run.log->summary.evaluations[epoch].accuracy = 0.1;
+  }
+  return run;
+}
+
 inline StudyResults FixtureStudy() {
   const auto options = [](const char* schedule) {
     return config::LoadText(
@@ -90,8 +105,7 @@ inline StudyResults FixtureStudy() {
           FinishedRun(static_cast<int64_t>(i) + 1, accuracies[variant][i], batches[variant], variant == 3 ? 4 : 0.1));
     }
   }
-  results.variants[3].runs.push_back(
-      {5, "runs/fixture", RunState::kFailed, "the loss is nan at update 12", std::nullopt});
+  results.variants[3].runs.push_back(DivergedRun(5, batches[3], 4));
   return results;
 }
 

@@ -111,6 +111,8 @@ Json VariantJson(const StudyVariant& variant, const VariantSummary& summary) {
   for (const StudyRun& run : variant.runs) json["runs"].push_back(RunJson(run));
   json["accuracies"] = BandJson(summary.accuracies);
   json["losses"] = BandJson(summary.losses);
+  json["failed_accuracies"] = BandJson(summary.failed_accuracies);
+  json["failed_losses"] = BandJson(summary.failed_losses);
   json["settings"] = SettingsJson(summary.settings);
   return json;
 }

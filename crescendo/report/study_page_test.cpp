@@ -49,15 +49,43 @@ TEST(StudyPage, SaysWhatIsNotDoneYet) {
   EXPECT_THAT(Page(results), HasSubstr("Not done yet: 1 run begun and without an end, 1 not begun."));
 }
 
-TEST(StudyPage, WorksInABrowser) {
+TEST(StudyPage, ShowsTheTestsBehindTheVerdicts) {
+  const std::string page = Page(FixtureStudy());
+  EXPECT_THAT(page, HasSubstr("<h2>Accuracy beside decay</h2>"));
+  // By hand: the pairs differ by -0.03, 0.09, -0.08, 0.06, 0.07: mean 0.022, deviation 0.0733, t = 0.022 / 0.0328.
+  EXPECT_THAT(page, HasSubstr(">hybrid</td><td data-name=\"difference\">+0.02</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-name=\"95 % interval\">-0.07 to +0.11</td>"));
+  EXPECT_THAT(page, HasSubstr(">p = 0.00053\nHolm p = 0.0011</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-name=\"paired t\">t(4) = 0.67, p = 0.54\nHolm p = 1</td>"));
+  EXPECT_THAT(page, HasSubstr("<td data-name=\"Welch t\">t(6.85) = 0.25, p = 0.81</td>"));
+
+  // Two seeds each are the least.
+  StudyResults results = FixtureStudy();
+  for (StudyVariant& variant : results.variants) variant.runs.resize(1);
+  EXPECT_THAT(Page(results), Not(HasSubstr("id=\"tests\"")));
+}
+
+support::ProcessResult InABrowser(const StudyResults& results, std::vector<std::string> arguments) {
   const support::TemporaryFolder folder;
-  std::vector<std::string> words = {"python3", "tests/browser/page_test.py",
-                                    folder.Write("study.html", Page(FixtureStudy()))};
-  if (const char* screenshots = std::getenv("CRESCENDO_SCREENSHOTS")) {
-    words.insert(words.end(), {"--screenshots", screenshots});
-  }
-  const support::ProcessResult result = support::RunProcess(words);
-  constexpr int kNoBrowser = 77;
+  arguments.insert(arguments.begin(),
+                   {"python3", "tests/browser/page_test.py", folder.Write("study.html", Page(results))});
+  return support::RunProcess(arguments);
+}
+
+constexpr int kNoBrowser = 77;
+
+TEST(StudyPage, WorksInABrowser) {
+  std::vector<std::string> arguments;
+  if (const char* screenshots = std::getenv("CRESCENDO_SCREENSHOTS")) arguments = {"--screenshots", screenshots};
+  const support::ProcessResult result = InABrowser(FixtureStudy(), arguments);
+  if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
+  EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
+}
+
+TEST(StudyPage, ShowsAVariantWhoseEveryRunDiverged) {
+  StudyResults results = FixtureStudy();
+  results.variants[3].runs.assign(1, results.variants[3].runs.back());
+  const support::ProcessResult result = InABrowser(results, {"--diverged", "large batch"});
   if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
 }

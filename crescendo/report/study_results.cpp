@@ -17,13 +17,13 @@ namespace {
 // The evaluation of a finished run's weights.
 const EvaluationRecord& FinalEvaluation(const StudyRun& run) { return run.log->summary.footer->final_evaluation; }
 
+bool Failed(const StudyRun& run) { return run.state == RunState::kFailed || run.state == RunState::kCrashed; }
+
 VariantOutcomes OutcomesOf(const StudyVariant& variant) {
   VariantOutcomes outcomes{variant.name, {}};
   for (const StudyRun& run : variant.runs) {
     if (run.state == RunState::kFinished) outcomes.outcomes.push_back({run.seed, 100 * FinalEvaluation(run).accuracy});
-    if (run.state == RunState::kFailed || run.state == RunState::kCrashed) {
-      outcomes.outcomes.push_back({run.seed, std::nullopt});
-    }
+    if (Failed(run)) outcomes.outcomes.push_back({run.seed, std::nullopt});
   }
   return outcomes;
 }
@@ -66,11 +66,14 @@ class Bands {
 };
 
 void AddCurves(const StudyVariant& variant, VariantSummary& summary) {
-  Bands accuracies;
-  Bands losses;
+  struct {
+    Bands accuracies;
+    Bands losses;
+  } sound, failed;
   double furthest = -1;
   for (const StudyRun& run : variant.runs) {
     if (!run.log) continue;
+    auto& [accuracies, losses] = Failed(run) ? failed : sound;
     for (const EvaluationRecord& evaluation : run.log->summary.evaluations) {
       accuracies.Add(static_cast<double>(evaluation.examples.value()), static_cast<double>(evaluation.updates.value()),
                      evaluation.train_seconds, 100 * evaluation.accuracy);
@@ -90,8 +93,10 @@ void AddCurves(const StudyVariant& variant, VariantSummary& summary) {
       summary.settings.push_back(end);
     }
   }
-  summary.accuracies = accuracies.Points();
-  summary.losses = losses.Points();
+  summary.accuracies = sound.accuracies.Points();
+  summary.losses = sound.losses.Points();
+  summary.failed_accuracies = failed.accuracies.Points();
+  summary.failed_losses = failed.losses.Points();
 }
 
 void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {

@@ -61,9 +61,11 @@ struct VariantSummary {
   double seconds = 0;                            // of training, mean over finished runs
   double loss = 0;                               // on the test set, mean over finished runs
   std::map<int64_t, double> seconds_on_workers;  // workers -> estimate; empty where costs could not be told apart
-  std::vector<BandPoint> accuracies;             // in percent
-  std::vector<BandPoint> losses;                 // of training
-  std::vector<SettingPoint> settings;            // of the run that came furthest
+  std::vector<BandPoint> accuracies;             // in percent, of the runs that finished or go on
+  std::vector<BandPoint> losses;                 // of training, of the same
+  std::vector<BandPoint> failed_accuracies;      // of the runs that failed or crashed: those may go anywhere
+  std::vector<BandPoint> failed_losses;
+  std::vector<SettingPoint> settings;  // of the run that came furthest
 };
 
 // An option in which the variants differ: its key, and its value in each, as TOML; "" where it means nothing there.

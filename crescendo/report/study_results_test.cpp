@@ -45,6 +45,18 @@ TEST(StudySummary, BandsGoFromTheLowestToTheHighestOfTheRuns) {
   EXPECT_EQ(points.back().examples, 40 * 50'000);
 }
 
+TEST(StudySummary, AFailedRunHasItsOwnCurves) {
+  const VariantSummary large_batch = Summarize(FixtureStudy()).variants[3];
+  ASSERT_EQ(large_batch.losses.size(), 40);
+  for (const BandPoint& point : large_batch.losses) {
+    EXPECT_EQ(point.runs, 4);
+    EXPECT_LT(point.high, 2);
+  }
+  ASSERT_EQ(large_batch.failed_losses.size(), 12);
+  EXPECT_EQ(large_batch.failed_losses.back().mean, 1e35);
+  EXPECT_EQ(large_batch.failed_accuracies.back().mean, 10);
+}
+
 TEST(StudySummary, WorkersShareTheExamplesAndNotTheUpdates) {
   const StudySummary summary = Summarize(FixtureStudy());
   // As the fixture is made: 10 ms per update and 0.1 ms per example. A batch of 128 is one ghost batch: no second
@@ -78,7 +90,7 @@ TEST(StudyText, ShowsAllThatEndedAndWhatItMeans) {
               HasSubstr("Beside decay, at 5 % after Holm's correction:\n  hybrid: equivalent: within 0.3 points"));
   EXPECT_THAT(table, HasSubstr("large batch: fails: 1 of 5 runs failed"));
   EXPECT_THAT(table, HasSubstr("grow: 3.2 times fewer updates"));
-  EXPECT_THAT(table, HasSubstr("Failed runs:\n  large batch, seed 5 failed: the loss is nan at update 12\n"));
+  EXPECT_THAT(table, HasSubstr("Failed runs:\n  large batch, seed 5 failed: the loss is nan at update 120\n"));
 }
 
 TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {
@@ -108,6 +120,7 @@ TEST(StudyText, JsonHoldsAllOfIt) {
   EXPECT_TRUE(json["variants"][3]["accuracy_percent"]["worst"].is_null());  // a failed run
   EXPECT_EQ(json["variants"][3]["runs"][4]["state"], "failed");
   EXPECT_EQ(json["variants"][0]["losses"]["mean"].size(), 40);
+  EXPECT_EQ(json["variants"][3]["failed_losses"]["mean"].size(), 12);
   EXPECT_EQ(json["variants"][2]["settings"]["global_batch"][1], 640);
   EXPECT_TRUE(json["variants"][0]["comparison"].is_null());
 }

@@ -25,7 +25,9 @@ def find():
 
 class Chromium:
     def __init__(self):
-        self.profile = tempfile.TemporaryDirectory(prefix="crescendo_chromium_")
+        self.profile = tempfile.TemporaryDirectory(
+            prefix="crescendo_chromium_", ignore_cleanup_errors=True  # the browser's helpers write for a moment longer
+        )
         to_browser, self.write_end = os.pipe()
         self.read_end, from_browser = os.pipe()
 

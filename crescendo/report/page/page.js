@@ -24,26 +24,28 @@ function html(name, properties, parent) {
   return node;
 }
 
-// 12,345; 0.0125; 1.5e-7
-function number(value) {
+// 12,345; 0.0125; 1.5e-7. `step`: between labels, which then differ.
+function number(value, step = Infinity) {
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size >= 1e7 || size < 1e-4) return value.toExponential(2).replace(/\.?0+e/, 'e').replace('e+', 'e');
-  if (size >= 1000) return Math.round(value).toLocaleString('en-US');
-  return String(Number(value.toPrecision(4)));
+  const digits = Math.min(12, Math.max(4, Math.ceil(Math.log10(size / step)) + 1));
+  if (size >= 1e7 || size < 1e-4) return value.toExponential(digits - 2).replace(/\.?0+e/, 'e').replace('e+', 'e');
+  if (size < 1000) return String(Number(value.toPrecision(digits)));
+  return value.toLocaleString('en-US', {maximumFractionDigits: Math.max(0, digits - Math.ceil(Math.log10(size)))});
 }
 
-function duration(seconds) {
-  if (seconds < 100) return `${Number(seconds.toPrecision(3))} s`;
-  if (seconds < 6000) return `${Number((seconds / 60).toPrecision(3))} min`;
-  return `${Number((seconds / 3600).toPrecision(3))} h`;
-}
+// One unit for all times of the page, so that they compare.
+const longest = Math.max(...study.variants.flatMap((v) => [v.losses, v.failed_losses].map((curve) => curve.seconds.at(-1) || 0)));
+const time = longest < 600   ? {scale: 1, unit: 's', name: 'seconds'}
+             : longest < 36000 ? {scale: 60, unit: 'min', name: 'minutes'}
+                               : {scale: 3600, unit: 'h', name: 'hours'};
 
 // The clock is examples; people count epochs.
+const epochs = study.train_examples ? 'epochs' : 'examples';
 const axes = {
-  examples: {name: study.train_examples ? 'epochs' : 'examples', scale: study.train_examples || 1, text: number},
-  updates: {name: 'updates', scale: 1, text: number},
-  seconds: {name: 'seconds of training', scale: 1, text: duration},
+  examples: {name: epochs, unit: epochs, scale: study.train_examples || 1},
+  updates: {name: 'updates', unit: 'updates', scale: 1},
+  seconds: {name: `${time.name} of training`, unit: time.unit, scale: time.scale},
 };
 
 function linearTicks(low, high, count) {
@@ -51,25 +53,25 @@ function linearTicks(low, high, count) {
   if (!(rough > 0)) return [low];
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-  const ticks = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; ++k) ticks.push(k * step);
-  return ticks;
+  const first = Math.ceil(low / step - 1e-9);
+  const length = Math.floor(high / step + 1e-9) - first + 1;
+  return Array.from({length: Math.min(length, count + 2)}, (_, k) => (first + k) * step);
 }
 
+// At most 7, however many decades there are: labels stand apart.
 function logTicks(low, high) {
-  const ticks = [];
-  const decades = Math.log10(high / low);
-  const steps = decades > 5 ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 3, 5];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); ++power) {
-    for (const step of steps) {
-      const tick = step * 10 ** power;
-      if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick);
-    }
-  }
-  return ticks;
+  const powers = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); ++power) powers.push(power);
+  const candidates = [[1, 2, 3, 5], [1, 3], [1]].map((steps) => powers.flatMap((power) => steps.map((step) => step * 10 ** power)));
+  const apart = Math.ceil(powers.length / 7);
+  candidates.push(powers.filter((power) => power % apart === 0).map((power) => 10 ** power));
+  const ticks = candidates.map((some) => some.filter((tick) => tick >= low * 0.999 && tick <= high * 1.001))
+                    .find((some) => some.length <= 7);
+  return ticks.length > 2 ? ticks : linearTicks(low, high, 4);
 }
 
-// A panel: {key, title, note, source(variant) -> columns, value, axis (fixed) or null, steps, log, text}
+// A panel: {key, title, note, source(variant, failed) -> columns or null, value, axis (fixed) or null, steps, log}
+// The curves of failed runs are thin and do not count for the range: they may go anywhere before the end.
 class Panel {
   constructor(parent, options) {
     Object.assign(this, options);
@@ -90,11 +92,14 @@ class Panel {
   series() {
     const axis = this.axisName();
     const scale = axes[axis].scale;
-    return study.variants.map((variant, index) => ({variant, index, data: this.source(variant)}))
-        .filter(({index, data}) => shown[index] && data[axis].length > 0)
-        .map(({variant, index, data}) => ({
+    return [true, false]
+        .flatMap((failed) => study.variants.map((variant, index) => ({variant, index, failed, data: this.source(variant, failed)})))
+        .filter(({index, data}) => shown[index] && data && data[axis].length > 0)
+        .map(({variant, index, failed, data}) => ({
                index,
-               name: variant.name,
+               failed,
+               name: variant.name + (failed ? ', failed' : ''),
+               variant: variant.name,
                x: data[axis].map((x) => x / scale),
                y: data[this.value],
                low: data.low && this.value === 'mean' ? data.low : null,
@@ -106,14 +111,16 @@ class Panel {
   draw() {
     const width = Math.max(240, this.box.clientWidth);
     const height = Math.round(Math.min(300, Math.max(200, width * 0.6)));
-    const edge = {left: 58, right: 12, top: 10, bottom: 40};
+    const edge = {right: 12, top: 10, bottom: 40};
     const series = this.series();
+    const sound = series.filter((s) => !s.failed);
     this.box.replaceChildren();
     const svg = element('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': this.title}, this.box);
     const right = series.flatMap((s) => s.x).reduce((a, b) => Math.max(a, b), 0) || 1;
     // Where the end is what matters, the steep beginning runs out of the figure at the bottom.
     const counts = (x) => !this.end || x >= right / 8;
-    const values = series.flatMap((s) => [s.y, s.low || [], s.high || []].flatMap((ys) => ys.filter((y, i) => counts(s.x[i]))))
+    const values = (sound.length > 0 ? sound : series)
+                       .flatMap((s) => [s.y, s.low || [], s.high || []].flatMap((ys) => ys.filter((y, i) => counts(s.x[i]))))
                        .filter(Number.isFinite);
     const logarithmic = state.log[this.key];
     const usable = logarithmic ? values.filter((v) => v > 0) : values;
@@ -129,22 +136,28 @@ class Panel {
       low /= room;
       high *= room;
     } else {
-      const room = (high - low) * 0.05 || Math.abs(high) * 0.05 || 1;
+      // What differs only by rounding is constant.
+      const constant = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+      const room = 0.05 * (constant ? Math.abs(high) || 1 : high - low);
       low = low >= 0 ? Math.max(0, low - room) : low - room;
       high += room;
     }
-    const px = (x) => edge.left + x / right * (width - edge.left - edge.right);
     const part = (y) => logarithmic ? Math.log(Math.max(y, low / 2) / low) / Math.log(high / low) : (y - low) / (high - low);
-    const py = (y) => height - edge.bottom - part(y) * (height - edge.top - edge.bottom);
+    // No farther than the panel is high many times: what leaves it goes steeply, and every number can be drawn.
+    const py = (y) => height - edge.bottom - Math.min(50, Math.max(-50, part(y))) * (height - edge.top - edge.bottom);
 
-    for (const tick of logarithmic ? logTicks(low, high) : linearTicks(low, high, 5)) {
+    const ticks = logarithmic ? logTicks(low, high) : linearTicks(low, high, 5);
+    const labels = ticks.map((tick) => element('text', {y: py(tick) + 4, 'text-anchor': 'end'}, svg, number(tick, ticks[1] - ticks[0] || undefined)));
+    edge.left = 10 + Math.max(...labels.map((label) => label.getComputedTextLength()));
+    labels.forEach((label) => label.setAttribute('x', edge.left - 6));
+    const px = (x) => edge.left + x / right * (width - edge.left - edge.right);
+    for (const tick of ticks) {
       element('line', {class: 'grid', x1: edge.left, x2: width - edge.right, y1: py(tick), y2: py(tick)}, svg);
-      element('text', {x: edge.left - 6, y: py(tick) + 4, 'text-anchor': 'end'}, svg, this.text(tick));
     }
     const axis = axes[this.axisName()];
     for (const tick of linearTicks(0, right, Math.max(3, Math.floor(width / 80)))) {
       element('line', {class: 'grid', x1: px(tick), x2: px(tick), y1: height - edge.bottom, y2: height - edge.bottom + 4}, svg);
-      const text = element('text', {x: px(tick), y: height - edge.bottom + 17, 'text-anchor': 'middle'}, svg, axis.text(tick));
+      const text = element('text', {x: px(tick), y: height - edge.bottom + 17, 'text-anchor': 'middle'}, svg, number(tick));
       const beyond = px(tick) + text.getComputedTextLength() / 2 - width;
       if (beyond > 0) text.setAttribute('x', px(tick) - beyond);
     }
@@ -170,8 +183,11 @@ class Panel {
         else path += this.steps ? `H${at.x}V${at.y}` : `L${at.x} ${at.y}`;
         before = at;
       }
-      element('path', {class: 'curve', d: path, stroke: colour(s.index), 'stroke-dasharray': dash(s.index),
-                       'data-variant': s.name}, curves);
+      element('path', {class: s.failed ? 'failed' : 'curve', d: path, stroke: colour(s.index), 'stroke-dasharray': dash(s.index),
+                       'data-variant': s.variant}, curves);
+      if (!s.failed || before === null) continue;
+      const y = Math.min(height - edge.bottom - 5, Math.max(edge.top + 5, before.y));
+      element('path', {class: 'failed', d: `M${before.x} ${y}m-4 -4l8 8m0 -8l-8 8`, stroke: colour(s.index)}, svg);
     }
     const cursor = element('line', {class: 'cursor', y1: edge.top, y2: height - edge.bottom, visibility: 'hidden'}, svg);
     this.drawn = {series, px, edge, width, right, cursor, svg};
@@ -189,15 +205,15 @@ class Panel {
     cursor.setAttribute('visibility', 'visible');
     const axis = axes[this.axisName()];
     this.tip.replaceChildren();
-    html('div', {textContent: `${axis.text(x)} ${axis.name === 'seconds of training' ? '' : axis.name}`}, this.tip);
+    html('div', {textContent: `${number(x)} ${axis.unit}`}, this.tip);
     for (const s of series) {
       let nearest = 0;
       for (let i = 1; i < s.x.length; ++i) {
         if (this.steps ? s.x[i] <= x : Math.abs(s.x[i] - x) < Math.abs(s.x[nearest] - x)) nearest = i;
       }
       if (x > s.x[s.x.length - 1] + right * 0.02) continue;
-      let text = `${s.name}: ${this.text(s.y[nearest])}`;
-      if (s.low && s.runs[nearest] > 1) text += ` (${this.text(s.low[nearest])} to ${this.text(s.high[nearest])})`;
+      let text = `${s.name}: ${number(s.y[nearest])}`;
+      if (s.low && s.runs[nearest] > 1) text += ` (${number(s.low[nearest])} to ${number(s.high[nearest])})`;
       html('div', {textContent: text, style: `color: ${colour(s.index)}`}, this.tip);
     }
     this.tip.hidden = false;
@@ -214,7 +230,7 @@ class Panel {
   }
 }
 
-// A bar per variant, the value written at its end.
+// A bar per variant, the value written at its end; where no run has finished, why there is none.
 class Bars {
   constructor(parent, options) {
     Object.assign(this, options);
@@ -227,49 +243,57 @@ class Bars {
 
   draw() {
     const width = Math.max(240, this.box.clientWidth);
-    const bars = study.variants.map((variant, index) => ({name: variant.name, index, value: this.value(variant)}))
-                     .filter(({index, value}) => shown[index] && value > 0);
-    const height = Math.max(60, 44 * bars.length + 6);
+    const bars = study.variants.map((variant, index) => ({variant, name: variant.name, index, value: this.value(variant)}))
+                     .filter(({index}) => shown[index]);
+    const high = (bar) => bar.value > 0 ? 44 : 24;
+    const height = bars.reduce((sum, bar) => sum + high(bar), 6);
     this.box.replaceChildren();
     const svg = element('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': this.title}, this.box);
     const most = bars.reduce((a, b) => Math.max(a, b.value), 0);
-    if (bars.length === 0) element('text', {x: width / 2, y: 30, 'text-anchor': 'middle'}, svg, 'no run has finished yet');
-    bars.forEach((bar, row) => {
-      const y = row * 44;
-      element('text', {x: 0, y: y + 14}, svg, bar.name);
-      element('rect', {x: 0, y: y + 20, width: Math.max(2, bar.value / most * (width - 90)), height: 16, rx: 2,
-                       fill: colour(bar.index), 'data-variant': bar.name}, svg);
-      element('text', {x: Math.max(2, bar.value / most * (width - 90)) + 6, y: y + 33}, svg, this.text(bar.value));
-    });
+    let top = 0;
+    for (const bar of bars) {
+      const group = element('g', {transform: `translate(0 ${top})`, 'data-variant': bar.name}, svg);
+      top += high(bar);
+      if (bar.value > 0) {
+        const length = Math.max(2, bar.value / most * (width - 90));
+        element('text', {y: 14}, group, bar.name);
+        element('rect', {y: 20, width: length, height: 16, rx: 2, fill: colour(bar.index)}, group);
+        element('text', {x: length + 6, y: 33}, group, this.text(bar.value));
+      } else {
+        const goesOn = bar.variant.waiting + bar.variant.unfinished > 0;
+        element('text', {y: 14}, group, `${bar.name}: ${goesOn ? 'not finished yet' : 'failed'}`);
+      }
+    }
   }
 }
 
 const figures = document.getElementById('figures');
-const accuracies = (variant) => variant.accuracies;
-const losses = (variant) => variant.losses;
-const settings = (variant) => variant.settings;
-const band = 'line: mean of the seeds; band: lowest to highest';
+const accuracies = (variant, failed) => failed ? variant.failed_accuracies : variant.accuracies;
+const losses = (variant, failed) => failed ? variant.failed_losses : variant.losses;
+const settings = (variant, failed) => failed ? null : variant.settings;
+const duration = (seconds) => `${Number((seconds / time.scale).toPrecision(3))} ${time.unit}`;
+const anyFailed = study.variants.some((variant) => variant.accuracy_percent.failed > 0);
+const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '');
 const panels = [
-  new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true,
-                      text: number}),
-  new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true, text: number}),
+  new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true}),
+  new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true}),
   new Panel(figures, {key: 'learning_rate', title: 'Learning rate', note: '', source: settings, value: 'learning_rate',
-                      steps: true, log: true, text: number}),
+                      steps: true, log: true}),
   new Panel(figures, {key: 'batch', title: 'Global batch', note: 'examples per update', source: settings,
-                      value: 'global_batch', steps: true, log: true, text: number}),
+                      value: 'global_batch', steps: true, log: true}),
   new Panel(figures, {key: 'noise', title: 'Noise scale', note: 'equivalent schedules lie on each other against epochs',
-                      source: settings, value: 'noise_scale', steps: true, log: true, text: number}),
+                      source: settings, value: 'noise_scale', steps: true, log: true}),
   new Bars(figures, {key: 'updates', title: 'Updates', note: 'sequential steps of a finished run',
                      value: (variant) => variant.updates, text: number}),
   new Panel(figures, {key: 'loss_updates', title: 'Training loss against updates', note: '', source: losses, value: 'mean',
-                      axis: 'updates', log: true, text: number}),
+                      axis: 'updates', log: true}),
   new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations',
-                      source: accuracies, value: 'mean', axis: 'seconds', end: true, text: number}),
-  new Bars(figures, {key: 'seconds', title: 'Seconds of training', note: 'mean of finished runs, as measured here',
+                      source: accuracies, value: 'mean', axis: 'seconds', end: true}),
+  new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'mean of finished runs, as measured here',
                      value: (variant) => variant.seconds, text: duration}),
 ];
 if (study.variants.some((variant) => variant.seconds_on_workers['16'])) {
-  panels.push(new Bars(figures, {key: 'workers', title: 'Seconds on 16 workers', note: 'an estimate, see below',
+  panels.push(new Bars(figures, {key: 'workers', title: 'Time on 16 workers', note: 'an estimate, see below',
                                  value: (variant) => variant.seconds_on_workers['16'] || 0, text: duration}));
 }
 const redraw = () => panels.forEach((panel) => panel.draw());
