@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "crescendo/base/error.h"
 #include "crescendo/device/profile_scope.h"
@@ -72,6 +73,25 @@ at::Tensor GhostBatchNorm::ThenRelu(const at::Tensor& inputs, const schedule::Gh
     }
   }
   return scope.Give(Normalise(inputs, ghosts).relu_());
+}
+
+NormOfSum GhostBatchNorm::SumThenRelu(const at::Tensor& inputs, const at::Tensor& residual,
+                                      const schedule::GhostSizes* ghosts) const {
+  if (!residual.defined()) return {ThenRelu(inputs, ghosts), inputs};
+  device::ProfileScope scope(name_, inputs);
+  if (ghosts != nullptr) {
+    CheckGhosts(inputs, *ghosts);
+    std::optional<NormOfSum> result;
+    if (UsesGhostNormKernels(inputs, *ghosts)) {
+      result = GhostNormReluOfSum(inputs, residual, *ghosts, tensors_, {.momentum = momentum_, .epsilon = epsilon_});
+    } else if (CanNormaliseAndRectify(inputs) && CanNormaliseAndRectify(residual) &&
+               inputs.scalar_type() == residual.scalar_type()) {
+      result = AddNormaliseAndRectify(inputs, residual, *ghosts, tensors_, momentum_, epsilon_);
+    }
+    if (result) return {scope.Give(result->output), result->sum};
+  }
+  const at::Tensor sum = inputs.add_(residual);
+  return {scope.Give(Normalise(sum, ghosts).relu_()), sum};
 }
 
 at::Tensor GhostBatchNorm::operator()(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const {

@@ -36,6 +36,10 @@ class GhostBatchNorm {
   // The same followed by ReLU; one operation where there is one for the inputs (norm_relu.h, ghost_norm_autograd.h).
   at::Tensor ThenRelu(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
 
+  // The same of inputs + residual, and that sum, whose memory may be that of the inputs: nobody may need these any
+  // more. An undefined residual is none.
+  NormOfSum SumThenRelu(const at::Tensor& inputs, const at::Tensor& residual, const schedule::GhostSizes* ghosts) const;
+
  private:
   at::Tensor Normalise(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) const;
   at::Tensor NormaliseGhost(const at::Tensor& ghost) const;

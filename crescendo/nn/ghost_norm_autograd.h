@@ -17,11 +17,7 @@ bool UsesGhostNormKernels(const at::Tensor& inputs, const schedule::GhostSizes& 
 at::Tensor GhostNormRelu(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& tensors,
                          const GhostNormOptions& options);
 
-// sum = inputs + residual, output = ReLU(norm(sum)): a pass over memory less than one after the other.
-struct NormOfSum {
-  at::Tensor output;
-  at::Tensor sum;
-};
+// The same of inputs + residual: a pass over memory less than one after the other.
 NormOfSum GhostNormReluOfSum(const at::Tensor& inputs, const at::Tensor& residual, const schedule::GhostSizes& ghosts,
                              const NormTensors& tensors, const GhostNormOptions& options);
 

@@ -1,4 +1,4 @@
-// A node of LibTorch's graph that keeps little book: one output, tensors to differentiate by, a backward pass.
+// A node of LibTorch's graph that keeps little book: outputs, tensors to differentiate by, a backward pass.
 //
 // torch::autograd::Function is the usual way to write one; it keeps lists, maps and metadata for every case there is,
 // which for a small network takes as long as computing it. This is the base class of LibTorch's own operators, as its
@@ -10,6 +10,7 @@
 #include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/autograd/saved_variable.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -26,15 +27,17 @@ class LeanNode : public torch::autograd::Node {
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& outputs_gradients) final {
     CRESCENDO_ASSERT(!at::GradMode::is_enabled(), "these operators are differentiable once");
-    if (!outputs_gradients[0].defined()) return torch::autograd::variable_list(num_outputs());
+    const auto is_defined = [](const at::Tensor& gradient) { return gradient.defined(); };
+    if (std::ranges::none_of(outputs_gradients, is_defined)) return torch::autograd::variable_list(num_outputs());
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
-    return Gradients(outputs_gradients[0]);
+    return Gradients(outputs_gradients);
   }
   void release_variables() final { Release(); }
 
  private:
-  // One for each input, where task_should_compute_output says that it is wanted; no autograd in it.
-  virtual std::vector<at::Tensor> Gradients(const at::Tensor& outputs_gradient) = 0;
+  // One for each input, where task_should_compute_output says that it is wanted; no autograd in it. One gradient per
+  // output; undefined where an output had no part in the loss, but not all.
+  virtual std::vector<at::Tensor> Gradients(const torch::autograd::variable_list& outputs_gradients) = 0;
   virtual void Release() = 0;  // of what was saved
 };
 
@@ -44,9 +47,10 @@ bool RequiresGradient(const Other& /*no_tensor*/) {
   return false;
 }
 
-// `outputs` with a node in its history, made of the arguments, if a tensor among them requires a gradient.
-template <class NodeType, class... Arguments>
-at::Tensor WithHistory(at::Tensor outputs, const Arguments&... arguments) {
+// `outputs`, a tensor or a vector of them, with a node in their history, made of the arguments, if a tensor among these
+// requires a gradient.
+template <class NodeType, class Outputs, class... Arguments>
+Outputs WithHistory(Outputs outputs, const Arguments&... arguments) {
   if (torch::autograd::GradMode::is_enabled() && (RequiresGradient(arguments) || ...)) {
     torch::autograd::set_history(outputs,
                                  std::shared_ptr<NodeType>(new NodeType(arguments...), torch::autograd::deleteNode));

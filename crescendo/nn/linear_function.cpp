@@ -18,10 +18,10 @@ class LinearBackward : public LeanNode {
       : LeanNode(inputs, weight, bias), inputs_(inputs, /*is_output=*/false), weight_(weight, /*is_output=*/false) {}
 
  private:
-  std::vector<at::Tensor> Gradients(const at::Tensor& outputs_gradient) override {
+  std::vector<at::Tensor> Gradients(const torch::autograd::variable_list& outputs_gradients) override {
     const at::Tensor inputs = inputs_.unpack();
     const at::Tensor weight = weight_.unpack();
-    const at::Tensor gradient = outputs_gradient.contiguous();
+    const at::Tensor gradient = outputs_gradients[0].contiguous();
     std::vector<at::Tensor> gradients(3);
     if (task_should_compute_output(0)) gradients[0] = at::cpu::mm(gradient, weight);
     if (task_should_compute_output(1)) gradients[1] = at::cpu::mm(gradient.t(), inputs);

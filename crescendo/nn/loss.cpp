@@ -20,7 +20,8 @@ class CrossEntropyBackward : public LeanNode {
       : LeanNode(logits), log_probabilities_(std::move(log_probabilities)), labels_(std::move(labels)) {}
 
  private:
-  std::vector<at::Tensor> Gradients(const at::Tensor& loss_gradient) override {
+  std::vector<at::Tensor> Gradients(const torch::autograd::variable_list& outputs_gradients) override {
+    const at::Tensor& loss_gradient = outputs_gradients[0];
     const float scale = loss_gradient.item<float>();
     at::Tensor gradient = at::cpu::exp(log_probabilities_);
     const int64_t classes = gradient.size(1);

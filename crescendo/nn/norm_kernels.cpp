@@ -75,8 +75,31 @@ void ForEachPart(int64_t rows, int64_t channels, const Part& part) {
   for (int64_t begin = 0; begin < rows; begin += step) part(begin, begin + step < rows ? begin + step : rows);
 }
 
+// Where the sums' values come from.
 template <class T>
-void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares) {
+struct Inputs {
+  const T* values;
+
+  template <int64_t W>
+  Floats<W> At(int64_t place) const {
+    return Load<W>(values + place);
+  }
+};
+template <class T>
+struct InputsAndResidual {
+  T* values;
+  const T* residual;
+
+  // As it will be read again: rounded to T.
+  template <int64_t W>
+  Floats<W> At(int64_t place) const {
+    Store<W>(Load<W>(values + place) + Load<W>(residual + place), values + place);
+    return Load<W>(values + place);
+  }
+};
+
+template <class T, class Source>
+void SumsOf(const Source& source, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
     ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> centre[U], sum[U], square[U];
@@ -87,7 +110,7 @@ void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres,
       }
       for (int64_t row = first; row < last; ++row) {
         for (int64_t u = 0; u < U; ++u) {
-          const Floats<W> centred = Load<W>(inputs + row * channels + begin + u * W) - centre[u];
+          const Floats<W> centred = source.template At<W>(row * channels + begin + u * W) - centre[u];
           sum[u] += centred;
           square[u] += centred * centred;
         }
@@ -98,6 +121,17 @@ void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres,
       }
     });
   });
+}
+
+template <class T>
+void Sums(const T* inputs, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares) {
+  SumsOf<T>(Inputs<T>{inputs}, rows, channels, centres, sums, squares);
+}
+
+template <class T>
+void AddAndSums(T* inputs, const T* residual, int64_t rows, int64_t channels, const float* centres, float* sums,
+                float* squares) {
+  SumsOf<T>(InputsAndResidual<T>{inputs, residual}, rows, channels, centres, sums, squares);
 }
 
 template <class T>
@@ -152,10 +186,10 @@ void BackwardSums(const T* inputs, const T* gradients, int64_t rows, int64_t cha
   });
 }
 
-template <class T>
-void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
-              const float* factors, const float* shifts, const float* offsets, const float* slopes,
-              T* inputs_gradient) {
+template <bool kAdds, class T>
+void BackwardOf(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
+                const float* factors, const float* shifts, const float* offsets, const float* slopes,
+                const T* sum_gradient, T* inputs_gradient) {
   ForEachPart<T>(rows, channels, [=](int64_t first, int64_t last) {
     ForEachTile(channels, [=]<int64_t W, int64_t U>(int64_t begin) {
       Floats<W> mean[U], factor[U], shift[U], offset[U], slope[U];
@@ -171,16 +205,26 @@ void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channel
           const int64_t place = row * channels + begin + u * W;
           const Floats<W> centred = Load<W>(inputs + place) - mean[u];
           const Floats<W> gradient = centred * factor[u] + shift[u] > 0 ? Load<W>(gradients + place) : Floats<W>{};
-          Store<W>(factor[u] * gradient - offset[u] - slope[u] * centred, inputs_gradient + place);
+          Floats<W> result = factor[u] * gradient - offset[u] - slope[u] * centred;
+          if constexpr (kAdds) result += Load<W>(sum_gradient + place);
+          Store<W>(result, inputs_gradient + place);
         }
       }
     });
   });
 }
 
+template <class T>
+void Backward(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
+              const float* factors, const float* shifts, const float* offsets, const float* slopes,
+              const T* sum_gradient, T* inputs_gradient) {
+  const auto backward = sum_gradient != nullptr ? BackwardOf<true, T> : BackwardOf<false, T>;
+  backward(inputs, gradients, rows, channels, means, factors, shifts, offsets, slopes, sum_gradient, inputs_gradient);
+}
+
 }  // namespace
 
-constinit const NormKernelSet CRESCENDO_NORM_KERNELS = {{Sums, Forward, BackwardSums, Backward},
-                                                        {Sums, Forward, BackwardSums, Backward}};
+constinit const NormKernelSet CRESCENDO_NORM_KERNELS = {{Sums, AddAndSums, Forward, BackwardSums, Backward},
+                                                        {Sums, AddAndSums, Forward, BackwardSums, Backward}};
 
 }  // namespace crescendo::nn

@@ -17,6 +17,10 @@ struct NormKernels {
   // sums += sum_rows (x - centres), squares += sum_rows (x - centres)^2.
   void (*sums)(const T* inputs, int64_t rows, int64_t channels, const float* centres, float* sums, float* squares);
 
+  // The same with inputs += residual before it, in the type of both.
+  void (*add_and_sums)(T* inputs, const T* residual, int64_t rows, int64_t channels, const float* centres, float* sums,
+                       float* squares);
+
   // outputs = max(z, 0), z = (x - means) * factors + shifts. NaN stays NaN.
   void (*forward)(const T* inputs, int64_t rows, int64_t channels, const float* means, const float* factors,
                   const float* shifts, T* outputs);
@@ -25,10 +29,10 @@ struct NormKernels {
   void (*backward_sums)(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
                         const float* factors, const float* shifts, float* sums, float* products);
 
-  // inputs_gradient = factors * g - offsets - slopes * (x - means).
+  // inputs_gradient = factors * g - offsets - slopes * (x - means) + sum_gradient; the latter may be null, for 0.
   void (*backward)(const T* inputs, const T* gradients, int64_t rows, int64_t channels, const float* means,
                    const float* factors, const float* shifts, const float* offsets, const float* slopes,
-                   T* inputs_gradient);
+                   const T* sum_gradient, T* inputs_gradient);
 };
 
 struct NormKernelSet {

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty_cpu_dispatch.h>
+#include <ATen/ops/zeros_like.h>
 #include <c10/util/BFloat16.h>
 
 #include <algorithm>
@@ -130,36 +131,46 @@ struct Statistics {
   float* factors;  // weight / deviation
 };
 
-// Roughly the mean of each ghost, [ghosts, channels], from some of its rows. Sums lose the variance where the mean is
-// many deviations away from 0; sums of differences from about the mean do not.
+// Roughly the mean of each ghost of inputs + residual (which may be null), [ghosts, channels], from some of its rows.
+// Sums lose the variance where the mean is many deviations away from 0; sums of differences from about the mean do not.
 template <class T>
-std::vector<float> Centres(const Matrix& matrix, const T* inputs) {
+std::vector<float> Centres(const Matrix& matrix, const T* inputs, const T* residual) {
   constexpr int64_t kSamples = 32;
   const int64_t channels = matrix.channels();
   std::vector<float> centres;
+  int64_t begin = 0;
   for (const Matrix::Ghost& ghost : matrix.ghosts()) {
     const int64_t samples = std::min(kSamples, ghost.rows);
     std::vector<float> centre(channels);
     for (int64_t i = 0; i < samples; ++i) {
-      const T* row = inputs + i * ghost.rows / samples * channels;
-      for (int64_t c = 0; c < channels; ++c) centre[c] += AsFloat(row[c]) / static_cast<float>(samples);
+      const int64_t row = begin + i * ghost.rows / samples * channels;
+      for (int64_t c = 0; c < channels; ++c) {
+        const float added = residual != nullptr ? AsFloat(residual[row + c]) : 0;
+        centre[c] += (AsFloat(inputs[row + c]) + added) / static_cast<float>(samples);
+      }
     }
     centres.insert(centres.end(), centre.begin(), centre.end());
-    inputs += ghost.rows * channels;
+    begin += ghost.rows * channels;
   }
   return centres;
 }
 
+// Of inputs + residual, which become the inputs; a null residual is none.
 template <class T>
-void FillStatistics(const Matrix& matrix, const T* inputs, const NormTensors& norm, double momentum, double epsilon,
-                    const Statistics& statistics) {
+void FillStatistics(const Matrix& matrix, T* inputs, const T* residual, const NormTensors& norm, double momentum,
+                    double epsilon, const Statistics& statistics) {
   const int64_t channels = matrix.channels();
   const auto ghosts = static_cast<int64_t>(matrix.ghosts().size());
-  const std::vector<float> centres = Centres(matrix, inputs);
-  const Matrix::Sums sums = matrix.SumOverGhosts(
-      [&](const Matrix::Block& block, int64_t row_begin, int64_t ghost_begin, float* first, float* second) {
-        Kernels<T>().sums(inputs + row_begin, block.rows, channels, centres.data() + ghost_begin, first, second);
-      });
+  const std::vector<float> centres = Centres(matrix, inputs, residual);
+  const Matrix::Sums sums = matrix.SumOverGhosts([&](const Matrix::Block& block, int64_t row_begin, int64_t ghost_begin,
+                                                     float* first, float* second) {
+    const float* centre = centres.data() + ghost_begin;
+    if (residual == nullptr) {
+      Kernels<T>().sums(inputs + row_begin, block.rows, channels, centre, first, second);
+    } else {
+      Kernels<T>().add_and_sums(inputs + row_begin, residual + row_begin, block.rows, channels, centre, first, second);
+    }
+  });
 
   const float* weight = norm.weight.const_data_ptr<float>();
   auto* running_mean = norm.running_mean.mutable_data_ptr<float>();
@@ -188,9 +199,9 @@ void FillStatistics(const Matrix& matrix, const T* inputs, const NormTensors& no
 }
 
 template <class T>
-void Forward(const Matrix& matrix, const T* inputs, const NormTensors& norm, double momentum, double epsilon,
-             const Statistics& statistics, T* outputs) {
-  FillStatistics(matrix, inputs, norm, momentum, epsilon, statistics);
+void Forward(const Matrix& matrix, T* inputs, const T* residual, const NormTensors& norm, double momentum,
+             double epsilon, const Statistics& statistics, T* outputs) {
+  FillStatistics(matrix, inputs, residual, norm, momentum, epsilon, statistics);
   const float* bias = norm.bias.const_data_ptr<float>();
   matrix.ForEachBlock([&](const Matrix::Block& block, int64_t row_begin, int64_t ghost_begin) {
     Kernels<T>().forward(inputs + row_begin, block.rows, matrix.channels(), statistics.means + ghost_begin,
@@ -201,8 +212,9 @@ void Forward(const Matrix& matrix, const T* inputs, const NormTensors& norm, dou
 // With g the gradient behind the ReLU, d = x - mean, s = 1 / deviation and R rows,
 //   dx = weight s (g - sum g / R - d s^2 sum(g d) / R),   dweight = sum over ghosts of s sum(g d),   dbias = sum g.
 template <class T>
-void Backward(const Matrix& matrix, const T* inputs, const T* gradients, const Statistics& statistics,
-              const float* bias, T* inputs_gradient, float* weight_gradient, float* bias_gradient) {
+void Backward(const Matrix& matrix, const T* inputs, const T* gradients, const T* sum_gradient,
+              const Statistics& statistics, const float* bias, T* inputs_gradient, float* weight_gradient,
+              float* bias_gradient) {
   const int64_t channels = matrix.channels();
   const Matrix::Sums sums = matrix.SumOverGhosts([&](const Matrix::Block& block, int64_t row_begin, int64_t ghost_begin,
                                                      float* first, float* second) {
@@ -234,7 +246,8 @@ void Backward(const Matrix& matrix, const T* inputs, const T* gradients, const S
   matrix.ForEachBlock([&](const Matrix::Block& block, int64_t row_begin, int64_t ghost_begin) {
     Kernels<T>().backward(inputs + row_begin, gradients + row_begin, block.rows, channels,
                           statistics.means + ghost_begin, statistics.factors + ghost_begin, bias,
-                          offsets.data() + ghost_begin, slopes.data() + ghost_begin, inputs_gradient + row_begin);
+                          offsets.data() + ghost_begin, slopes.data() + ghost_begin,
+                          sum_gradient == nullptr ? nullptr : sum_gradient + row_begin, inputs_gradient + row_begin);
   });
 }
 
@@ -254,7 +267,7 @@ T* Data(const at::Tensor& tensor, T* /*type*/) {
 }
 template <class T>
 const T* ConstData(const at::Tensor& tensor, T* /*type*/) {
-  return static_cast<const T*>(tensor.const_data_ptr());
+  return tensor.defined() ? static_cast<const T*>(tensor.const_data_ptr()) : nullptr;
 }
 
 at::MemoryFormat FormatOf(const at::Tensor& inputs) {
@@ -267,41 +280,69 @@ at::Tensor EmptyLike(const at::Tensor& inputs) {
 
 class NormReluBackward : public LeanNode {
  public:
-  NormReluBackward(const at::Tensor& inputs, const at::Tensor& weight, const at::Tensor& bias,
-                   std::vector<int64_t> ghosts, at::Tensor statistics)
-      : LeanNode(inputs, weight, bias),
-        inputs_(inputs, /*is_output=*/false),
+  // `sum`: of inputs and residual, outside autograd; undefined where there is no residual.
+  NormReluBackward(const at::Tensor& inputs, const at::Tensor& residual, const at::Tensor& weight,
+                   const at::Tensor& bias, const at::Tensor& sum, std::vector<int64_t> ghosts, at::Tensor statistics)
+      : LeanNode(inputs, residual, weight, bias),
+        inputs_(sum.defined() ? at::Tensor() : inputs, /*is_output=*/false),
+        sum_(sum),
         bias_(bias, /*is_output=*/false),
         ghosts_(std::move(ghosts)),
         statistics_(std::move(statistics)) {}
 
  private:
-  std::vector<at::Tensor> Gradients(const at::Tensor& outputs_gradient) override {
-    const at::Tensor inputs = inputs_.unpack();
+  std::vector<at::Tensor> Gradients(const torch::autograd::variable_list& outputs_gradients) override {
+    const at::Tensor inputs = sum_.defined() ? sum_ : inputs_.unpack();
     const at::Tensor bias = bias_.unpack();
-    const at::Tensor gradients = outputs_gradient.contiguous(FormatOf(inputs));
+    const auto as_inputs = [&](const at::Tensor& gradient) {
+      return gradient.defined() ? gradient.contiguous(FormatOf(inputs)) : at::zeros_like(inputs);
+    };
+    const at::Tensor gradients = as_inputs(outputs_gradients[0]);
+    at::Tensor sum_gradient;
+    if (sum_.defined() && outputs_gradients[1].defined()) sum_gradient = as_inputs(outputs_gradients[1]);
     const Matrix matrix(inputs, ghosts_);
     const at::Tensor inputs_gradient = EmptyLike(inputs);
     const at::Tensor weight_gradient = at::cpu::empty(bias.sizes(), bias.options());
     const at::Tensor bias_gradient = at::cpu::empty(bias.sizes(), bias.options());
     WithType(inputs, [&](auto* type) {
-      Backward(matrix, ConstData(inputs, type), ConstData(gradients, type), Statistics(statistics_),
-               bias.const_data_ptr<float>(), Data(inputs_gradient, type), weight_gradient.mutable_data_ptr<float>(),
-               bias_gradient.mutable_data_ptr<float>());
+      Backward(matrix, ConstData(inputs, type), ConstData(gradients, type), ConstData(sum_gradient, type),
+               Statistics(statistics_), bias.const_data_ptr<float>(), Data(inputs_gradient, type),
+               weight_gradient.mutable_data_ptr<float>(), bias_gradient.mutable_data_ptr<float>());
     });
-    return {inputs_gradient, weight_gradient, bias_gradient};
+    return {inputs_gradient, sum_.defined() ? inputs_gradient : at::Tensor(), weight_gradient, bias_gradient};
   }
   void Release() override {
     inputs_.reset_data();
+    sum_.reset();
     bias_.reset_data();
     statistics_.reset();
   }
 
   torch::autograd::SavedVariable inputs_;
+  at::Tensor sum_;
   torch::autograd::SavedVariable bias_;
   std::vector<int64_t> ghosts_;
   at::Tensor statistics_;
 };
+
+struct Results {
+  at::Tensor output;
+  at::Tensor statistics;
+};
+
+// The residual, where there is one, is added to the inputs.
+Results Compute(const at::Tensor& inputs, const at::Tensor& residual, const schedule::GhostSizes& ghosts,
+                const NormTensors& norm, double momentum, double epsilon) {
+  const at::AutoDispatchBelowADInplaceOrView no_autograd;
+  const Matrix matrix(inputs, ghosts);
+  const at::Tensor statistics = at::cpu::empty({3, static_cast<int64_t>(ghosts.size()), matrix.channels()}, at::kFloat);
+  const at::Tensor output = EmptyLike(inputs);
+  WithType(inputs, [&](auto* type) {
+    Forward(matrix, Data(inputs, type), ConstData(residual, type), norm, momentum, epsilon, Statistics(statistics),
+            Data(output, type));
+  });
+  return {output, statistics};
+}
 
 }  // namespace
 
@@ -312,18 +353,20 @@ bool CanNormaliseAndRectify(const at::Tensor& inputs) {
 
 at::Tensor NormaliseAndRectify(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& norm,
                                double momentum, double epsilon) {
-  const Matrix matrix(inputs, ghosts);
-  at::Tensor statistics;
-  at::Tensor outputs;
-  {
-    const at::AutoDispatchBelowADInplaceOrView no_autograd;
-    statistics = at::cpu::empty({3, static_cast<int64_t>(ghosts.size()), matrix.channels()}, at::kFloat);
-    outputs = EmptyLike(inputs);
-    WithType(inputs, [&](auto* type) {
-      Forward(matrix, ConstData(inputs, type), norm, momentum, epsilon, Statistics(statistics), Data(outputs, type));
-    });
-  }
-  return WithHistory<NormReluBackward>(std::move(outputs), inputs, norm.weight, norm.bias, ghosts, statistics);
+  Results results = Compute(inputs, {}, ghosts, norm, momentum, epsilon);
+  return WithHistory<NormReluBackward>(std::move(results.output), inputs, at::Tensor(), norm.weight, norm.bias,
+                                       at::Tensor(), ghosts, results.statistics);
+}
+
+NormOfSum AddNormaliseAndRectify(const at::Tensor& inputs, const at::Tensor& residual,
+                                 const schedule::GhostSizes& ghosts, const NormTensors& norm, double momentum,
+                                 double epsilon) {
+  const at::Tensor sum = inputs.variable_data();  // the same memory, with a history of its own
+  Results results = Compute(sum, residual, ghosts, norm, momentum, epsilon);
+  const std::vector<at::Tensor> outputs =
+      WithHistory<NormReluBackward>(std::vector<at::Tensor>{results.output, inputs.variable_data()}, inputs, residual,
+                                    norm.weight, norm.bias, sum, ghosts, results.statistics);
+  return {outputs[0], outputs[1]};
 }
 
 }  // namespace crescendo::nn

@@ -32,4 +32,15 @@ bool CanNormaliseAndRectify(const at::Tensor& inputs);
 at::Tensor NormaliseAndRectify(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& norm,
                                double momentum, double epsilon);
 
+struct NormOfSum {
+  at::Tensor output;  // ReLU(norm(sum))
+  at::Tensor sum;     // inputs + residual
+};
+
+// The sum is made while the statistics are taken, into the memory of the inputs, which nobody may need any more; in
+// backward, what reaches it by another way is added while its gradient is written. `residual`: like the inputs.
+NormOfSum AddNormaliseAndRectify(const at::Tensor& inputs, const at::Tensor& residual,
+                                 const schedule::GhostSizes& ghosts, const NormTensors& norm, double momentum,
+                                 double epsilon);
+
 }  // namespace crescendo::nn

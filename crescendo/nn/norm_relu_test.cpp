@@ -21,8 +21,11 @@ using schedule::GhostSizes;
 
 constexpr int kFused = 0;
 constexpr int kPlain = 1;
+constexpr int kFusedOfSum = 2;
+constexpr int kPlainOfSum = 3;
 
-// Norm and ReLU, as one operation or as two.
+// Norm and ReLU, as one operation or as two; of the inputs, or of 2 x inputs plus the inputs, with the sum in the
+// output.
 class NormReluModel : public Model {
  public:
   NormReluModel(int64_t channels, int kind)
@@ -32,15 +35,27 @@ class NormReluModel : public Model {
     parameters()[1].value.add_(Wave({channels}, 2, 0.5));
   }
 
+  const GhostBatchNorm& Norm() const { return norm_; }
+
  protected:
   at::Tensor Run(const at::Tensor& inputs, const GhostSizes* ghosts) override {
-    return kind_ == kFused ? norm_.ThenRelu(inputs, ghosts) : at::relu(norm_(inputs, ghosts));
+    if (kind_ == kFused) return norm_.ThenRelu(inputs, ghosts);
+    if (kind_ == kPlain) return at::relu(norm_(inputs, ghosts));
+    const at::Tensor branch = inputs.mul(2);
+    if (kind_ == kFusedOfSum) {
+      const NormOfSum result = norm_.SumThenRelu(branch, inputs, ghosts);
+      return result.output.mul(result.sum);
+    }
+    const at::Tensor sum = branch.add(inputs);
+    return at::relu(norm_(sum, ghosts)).mul(sum);
   }
 
  private:
   GhostBatchNorm norm_;
   int kind_;
 };
+
+const GhostSizes kGhosts = {4, 4};
 
 using Outcomes = std::map<std::string, at::Tensor>;
 
@@ -91,6 +106,35 @@ TEST_F(NormReluTest, EqualsTheTwoOperations) {
       }
       EXPECT_TRUE(CanNormaliseAndRectify(got.at("outputs")));
     }
+  }
+}
+
+TEST_F(NormReluTest, OfASumEqualsTheOperationsOneByOne) {
+  for (const GhostSizes& ghosts : {GhostSizes{11}, {4, 4, 3}, {10, 1}}) {
+    for (const at::Tensor& inputs : Inputs(11)) {
+      NormReluModel fused(inputs.size(1), kFusedOfSum);
+      NormReluModel plain(inputs.size(1), kPlainOfSum);
+      const Outcomes got = Pass(fused, inputs, {ghosts});
+      for (const auto& [name, expected] : Pass(plain, inputs, {ghosts})) {
+        EXPECT_LT(RelativeDifference(got.at(name), expected), 6e-6)
+            << name << ", ghosts " << ::testing::PrintToString(ghosts) << ", inputs " << inputs.sizes();
+      }
+    }
+  }
+}
+
+// Either of the two outputs may have no part in the loss.
+TEST_F(NormReluTest, OfASumNeedsNoGradientOfBothOutputs) {
+  for (const bool only_sum : {false, true}) {
+    NormReluModel model(5, kFusedOfSum);
+    const at::Tensor leaf = Wave({8, 5}, 0.5, 1).requires_grad_();
+    const NormOfSum fused = model.Norm().SumThenRelu(leaf.mul(2), leaf, &kGhosts);
+    (only_sum ? fused.sum : fused.output).mul(Wave({8, 5}, 3, 1)).sum().backward();
+    const at::Tensor got = leaf.grad().clone();
+    leaf.mutable_grad() = {};
+    const at::Tensor sum = leaf.mul(3);
+    (only_sum ? sum : at::relu(model.Norm()(sum, &kGhosts))).mul(Wave({8, 5}, 3, 1)).sum().backward();
+    EXPECT_LT(RelativeDifference(got, leaf.grad()), 4e-6);
   }
 }
 
@@ -186,7 +230,21 @@ TEST(NormKernelsTest, EveryInstructionSetGivesTheSame) {
     kernels->backward_sums(inputs.data(), gradients.data(), kRows, kChannels, means.data(), factors.data(),
                            shifts.data(), gradient_sums.data(), products.data());
     kernels->backward(inputs.data(), gradients.data(), kRows, kChannels, means.data(), factors.data(), shifts.data(),
-                      offsets.data(), slopes.data(), inputs_gradient.data());
+                      offsets.data(), slopes.data(), /*sum_gradient=*/nullptr, inputs_gradient.data());
+    std::vector<float> added = inputs, added_gradient(inputs.size());
+    std::vector<float> added_sums(kChannels, 1), added_squares(kChannels, 2), of_sum(kChannels, 1),
+        of_square(kChannels, 2);
+    kernels->add_and_sums(added.data(), gradients.data(), kRows, kChannels, means.data(), added_sums.data(),
+                          added_squares.data());
+    kernels->sums(added.data(), kRows, kChannels, means.data(), of_sum.data(), of_square.data());
+    EXPECT_EQ(added_sums, of_sum);
+    EXPECT_EQ(added_squares, of_square);
+    kernels->backward(inputs.data(), gradients.data(), kRows, kChannels, means.data(), factors.data(), shifts.data(),
+                      offsets.data(), slopes.data(), inputs.data(), added_gradient.data());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      EXPECT_EQ(added[i], inputs[i] + gradients[i]);
+      EXPECT_NEAR(added_gradient[i], inputs_gradient[i] + inputs[i], 1e-6);
+    }
     for (int64_t c = 0; c < kChannels; ++c) {
       double sum = 1, square = 2, gradient_sum = 3, product = 4;
       for (int64_t i = c; i < kRows * kChannels; i += kChannels) {

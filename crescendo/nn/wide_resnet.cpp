@@ -2,6 +2,7 @@
 // groups of n blocks of widths 16k, 32k, 64k with strides 1, 2, 2, batch norm and ReLU, average over the image, linear.
 // A block is pre-activated:
 //   o = ReLU(BN(x));  y = conv(ReLU(BN(conv(o))));  y + x, or y + conv1x1(o) where the widths differ.
+// The sum is made by the norm that reads it, the next block's or the last, which saves passes over memory.
 #include <optional>
 
 #include "crescendo/nn/ghost_batch_norm.h"
@@ -22,10 +23,15 @@ class Block {
     if (inputs != outputs) shortcut_.emplace(model, weights, name + ".short", inputs, outputs, 1, stride);
   }
 
-  at::Tensor operator()(const at::Tensor& x, const schedule::GhostSizes* ghosts) const {
-    const at::Tensor o = norm1_.ThenRelu(x, ghosts);
-    const at::Tensor y = conv2_(norm2_.ThenRelu(conv1_(o), ghosts));
-    return y.add_(shortcut_ ? (*shortcut_)(o) : x);  // nothing backward needs what a convolution gave
+  // What is to be added up: y, and x or conv1x1(o). Nothing but the sum needs y, which a convolution gave.
+  struct Sum {
+    at::Tensor branch;
+    at::Tensor shortcut;  // undefined before the first block
+  };
+
+  Sum operator()(const Sum& inputs, const schedule::GhostSizes* ghosts) const {
+    const auto [o, x] = norm1_.SumThenRelu(inputs.branch, inputs.shortcut, ghosts);
+    return {conv2_(norm2_.ThenRelu(conv1_(o), ghosts)), shortcut_ ? (*shortcut_)(o) : x};
   }
 
  private:
@@ -61,10 +67,9 @@ class WideResNet : public Model {
   at::Tensor Run(const at::Tensor& inputs, const schedule::GhostSizes* ghosts) override {
     // Channels last is what the convolutions of CPUs and GPUs are fastest in. The inputs may come in either layout, and
     // of a single channel both look alike.
-    at::Tensor x = (*first_)(inputs).contiguous(at::MemoryFormat::ChannelsLast);
+    Block::Sum x = {(*first_)(inputs).contiguous(at::MemoryFormat::ChannelsLast), {}};
     for (const Block& block : blocks_) x = block(x, ghosts);
-    x = norm_->ThenRelu(x, ghosts);
-    return (*output_)(x.mean({2, 3}));
+    return (*output_)(norm_->SumThenRelu(x.branch, x.shortcut, ghosts).output.mean({2, 3}));
   }
 
  private:
