@@ -131,7 +131,7 @@ TEST_F(NormReluTest, OfASumNeedsNoGradientOfBothOutputs) {
     const NormOfSum fused = model.Norm().SumThenRelu(leaf.mul(2), leaf, &kGhosts);
     (only_sum ? fused.sum : fused.output).mul(Wave({8, 5}, 3, 1)).sum().backward();
     const at::Tensor got = leaf.grad().clone();
-    leaf.mutable_grad() = {};
+    leaf.mutable_grad() = at::Tensor();
     const at::Tensor sum = leaf.mul(3);
     (only_sum ? sum : at::relu(model.Norm()(sum, &kGhosts))).mul(Wave({8, 5}, 3, 1)).sum().backward();
     EXPECT_LT(RelativeDifference(got, leaf.grad()), 4e-6);
