@@ -40,13 +40,15 @@ TEST(Load, ReadsEveryTypeOfValue) {
     [model]
     name = "mlp"
     hidden = [64, 32]
+    [optimizer]
+    name = "adam"
     [reference]
     shape = "table"
     table = [["0ep", 0.1], ["10.24Msp", 1]]
     warmup = 0
     [schedule]
     length = "40Msp"
-    momentum = 0.98
+    momentum = 0.9
     max_batch = "N/20"
     rule = "seesaw"
     [run]
@@ -64,7 +66,7 @@ TEST(Load, ReadsEveryTypeOfValue) {
             (PositionTable{{{0, Position::Unit::kEpochs}, 0.1}, {{10'240'000, Position::Unit::kExamples}, 1.0}}));
   EXPECT_EQ(options.reference.warmup, (Position{0, Position::Unit::kEpochs}));
   EXPECT_EQ(options.schedule.length, (Position{40'000'000, Position::Unit::kExamples}));
-  EXPECT_EQ(options.schedule.momentum, 0.98);
+  EXPECT_EQ(options.schedule.momentum, 0.9);
   EXPECT_EQ(options.schedule.learning_rate, std::nullopt);
   EXPECT_EQ(options.schedule.max_batch, (BatchLimit{BatchLimit::Kind::kFraction, 20}));
   EXPECT_EQ(options.schedule.rule, schedule::ScalingRule::kSeesaw);

@@ -376,14 +376,19 @@ struct ScheduleOptions {
          .minimum = 0,
          .maximum = 100,
          .only_with = "policy = grow"});
-    visit("rule", self.rule, {.sentence = "how batch and learning rate trade at equal noise"});
-    visit("noise_form", self.noise_form,
-          {.sentence = "which form of the noise scale is held equal to the reference's"});
+    visit(
+        "rule", self.rule,
+        {.sentence = "how batch and learning rate trade at equal noise; sqrt and seesaw are for adam, adamw and lamb"});
+    visit(
+        "noise_form", self.noise_form,
+        {.sentence = "which form of the noise scale is held equal to the reference's: lr x / (1-m), or under sqrt and "
+                     "seesaw lr sqrt(x) / (1-m), with x as follows"});
     visit("epoch_tail", self.epoch_tail,
           {.sentence = "what happens to an epoch's last examples where the batch does not divide the epoch"});
     visit("boundary", self.boundary, {.sentence = "what happens to a batch during which the reference has a boundary"});
     visit("momentum_buffer", self.momentum_buffer,
-          {.sentence = "what happens to the momentum buffer where the batch or the momentum changes"});
+          {.sentence = "what happens to the momentum buffer where the batch or the momentum changes; sgd has none, and "
+                       "that of adam, adamw and lamb is a mean, which cannot be rescaled"});
   }
 
   friend bool operator==(const ScheduleOptions&, const ScheduleOptions&) = default;

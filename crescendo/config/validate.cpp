@@ -24,7 +24,9 @@ class Validator {
   void CheckAll() const {
     CheckData();
     CheckModel();
+    CheckRule();
     CheckMomentum();
+    CheckMomentumBuffer();
     CheckRates();
     CheckWorkers();
     CheckPositions();
@@ -149,10 +151,7 @@ class Validator {
       }
     }
 
-    const bool is_adam = options_.optimizer.name == OptimizerName::kAdam ||
-                         options_.optimizer.name == OptimizerName::kAdamW ||
-                         options_.optimizer.name == OptimizerName::kLamb;
-    if (!is_adam || schedule.rule == schedule::ScalingRule::kLinear) return;
+    if (schedule.rule == schedule::ScalingRule::kLinear) return;
     const std::string why = fmt::format("under schedule.rule = {} the momentum of {} does not trade against the batch",
                                         NameOf(schedule.rule), NameOf(options_.optimizer.name));
     if (schedule.momentum.value_or(reference.momentum) != reference.momentum) {
@@ -163,6 +162,33 @@ class Validator {
     if (table_is_stated && schedule.momentum_table != reference.momentum_table) {
       Fail(schedule.momentum_table.empty() ? "schedule.momentum" : "schedule.momentum_table",
            fmt::format("schedule.momentum_table must equal reference.momentum_table: {}", why));
+    }
+  }
+
+  bool IsAdam() const {
+    const OptimizerName name = options_.optimizer.name;
+    return name == OptimizerName::kAdam || name == OptimizerName::kAdamW || name == OptimizerName::kLamb;
+  }
+
+  void CheckRule() const {
+    if (options_.schedule.rule == schedule::ScalingRule::kLinear || IsAdam()) return;
+    Fail("schedule.rule",
+         fmt::format("schedule.rule = {0} with optimizer.name = {1}: {0} is a rule for the Adam family; give rule = "
+                     "linear, or optimizer.name = adam, adamw or lamb",
+                     NameOf(options_.schedule.rule), NameOf(options_.optimizer.name)));
+  }
+
+  void CheckMomentumBuffer() const {
+    const schedule::MomentumBuffer buffer = options_.schedule.momentum_buffer;
+    const auto refuse = [&](std::string_view why) {
+      Fail("schedule.momentum_buffer", fmt::format("schedule.momentum_buffer = {} with optimizer.name = {}, {}",
+                                                   NameOf(buffer), NameOf(options_.optimizer.name), why));
+    };
+    if (buffer != schedule::MomentumBuffer::kKeep && options_.optimizer.name == OptimizerName::kSgd) {
+      refuse("which has no such buffer: leave it out, or give optimizer.name = momentum or nesterov");
+    }
+    if (buffer == schedule::MomentumBuffer::kRescale && IsAdam()) {
+      refuse("whose buffer is a mean, with one steady state at any momentum: give keep or reset");
     }
   }
 
