@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -302,18 +303,18 @@ void ValidatePositions(const Options& options, int64_t train_examples) {
 }
 
 std::string WithPlace(const Options& options, const std::string& message) {
-  size_t first = std::string::npos;
-  std::string named;
+  std::map<size_t, std::string> named;  // by where it stands in the message
   for (const std::string& key : AllKeys()) {
     const size_t found = message.find(key);
-    if (found < first || (found == first && found != std::string::npos && key.size() > named.size())) {
-      first = found;
-      named = key;
-    }
+    if (found == std::string::npos) continue;
+    std::string& longest = named[found];  // schedule.momentum is the beginning of schedule.momentum_table
+    if (key.size() > longest.size()) longest = key;
   }
-  auto place = options.places.find(named);
-  if (place == options.places.end()) place = options.places.find("");
-  if (named.empty() || place == options.places.end() || message.starts_with(place->second)) return message;
+  if (named.empty()) return message;
+  const auto stated =
+      std::ranges::find_if(named, [&](const auto& name) { return options.places.contains(name.second); });
+  const auto place = options.places.find(stated == named.end() ? "" : stated->second);
+  if (place == options.places.end() || message.starts_with(place->second)) return message;
   return fmt::format("{}: {}", place->second, message);
 }
 

@@ -165,7 +165,11 @@ TEST(Validate, GivesMessagesFromBelowThePlaceOfTheOptionTheyName) {
   EXPECT_EQ(WithPlace(options, "not so many: data.train_examples"),
             "command line: data.train_examples=7: not so many: data.train_examples");
   EXPECT_EQ(WithPlace(options, "schedule.max_batch is odd"), "x.toml: schedule.max_batch is odd");  // not stated
-  EXPECT_EQ(WithPlace(options, "table.csv, line 3: odd"), "table.csv, line 3: odd");                // names no option
+  EXPECT_EQ(WithPlace(options, "above schedule.max_batch, and schedule.momentum_table is odd"),
+            "x.toml:5:1: above schedule.max_batch, and schedule.momentum_table is odd");
+  EXPECT_EQ(WithPlace(options, "above schedule.max_batch, of data.train_examples"),
+            "command line: data.train_examples=7: above schedule.max_batch, of data.train_examples");
+  EXPECT_EQ(WithPlace(options, "table.csv, line 3: odd"), "table.csv, line 3: odd");  // names no option
   EXPECT_EQ(WithPlace(options, "x.toml:4:1: schedule.momentum is odd"), "x.toml:4:1: schedule.momentum is odd");
   EXPECT_EQ(WithPlace(Options{}, "schedule.momentum is odd"), "schedule.momentum is odd");
 }
