@@ -118,7 +118,7 @@ struct DataOptions {
 struct ModelOptions {
   static constexpr const char* kAbout = "the network";
 
-  std::string name = "wide_resnet";
+  ModelName name = ModelName::kWideResNet;
   int64_t depth = 16;
   int64_t width = 4;
   std::vector<int64_t> hidden = {128, 128};
@@ -129,7 +129,7 @@ struct ModelOptions {
 
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
-    visit("name", self.name, {.sentence = "the network: wide_resnet (Zagoruyko & Komodakis 2016) or mlp"});
+    visit("name", self.name, {.sentence = "the network"});
     visit("depth", self.depth,
           {.unit = "layers",
            .sentence = "6n+4 for a whole n",

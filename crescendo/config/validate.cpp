@@ -123,7 +123,7 @@ class Validator {
 
   void CheckModel() const {
     const ModelOptions& model = options_.model;
-    if (model.name != "wide_resnet" || model.depth % 6 == 4) return;
+    if (model.name != ModelName::kWideResNet || model.depth % 6 == 4) return;
     const int64_t below = model.depth - (model.depth + 2) % 6;
     Fail("model.depth", fmt::format("model.depth = {} is not 6n+4 for a whole n; the nearest are {} and {}",
                                     model.depth, below, below + 6));
