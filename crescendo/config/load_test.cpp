@@ -127,6 +127,12 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
             "x.toml:2:13: schedule.max_batch = \"N/0\": it must be a whole number of examples such as 5120, or a share "
             "of the "
             "training set such as \"N/10\", or \"none\"");
+  EXPECT_EQ(
+      Refusal("[schedule]\nmax_batch = '5120'"),
+      "x.toml:2:13: schedule.max_batch = \"5120\": it must be a whole number of examples such as 5120, or a share "
+      "of the training set such as \"N/10\", or \"none\"");
+  EXPECT_EQ(Refusal("[model]\nname = 'wide_resnt'"),
+            "x.toml:2:8: model.name = \"wide_resnt\": it must be one of mlp, wide_resnet; did you mean wide_resnet?");
   EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
   EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
             "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "
