@@ -180,6 +180,18 @@ TEST(Load, RefusesWhatHasNoMeaningBesideTheOtherValues) {
       "restarts, but reference.shape = step (its default)");
 }
 
+// batch_norm means nothing to a wide ResNet, which always has it.
+TEST(Load, AnOptionThatHangsOnOneWithoutMeaningSeesItsDefault) {
+  EXPECT_EQ(LoadText(kReference + "[model]\nnorm_momentum = 0.2", "x.toml").model.norm_momentum, 0.2);
+  const std::string mlp = kReference + "[model]\nname = 'mlp'\nnorm_momentum = 0.2\n";
+  EXPECT_EQ(LoadText(mlp, "x.toml").model.norm_momentum, 0.2);
+  EXPECT_EQ(LoadText(mlp, "x.toml", {"model.name=wide_resnet"}).model.norm_momentum, 0.2);
+  EXPECT_EQ(LoadText(mlp, "x.toml", {"model.batch_norm=false"}).model.norm_momentum, 0.1);
+  EXPECT_EQ(Refusal(mlp + "batch_norm = false"),
+            "x.toml:5:1: model.norm_momentum means something only with model.batch_norm = true, but model.batch_norm = "
+            "false");
+}
+
 TEST(Load, ALaterLayerRetiresWhatItLeavesWithoutMeaning) {
   const std::string grow =
       kReference + "[schedule]\npolicy = 'grow'\nrounding = 'power'\ngrowth_factor = 4\nat_cap = 'hold'\n";

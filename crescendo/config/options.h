@@ -153,10 +153,13 @@ struct ModelOptions {
            .sentence = "how many examples share batch-norm statistics: a constant of the model, whatever the batch",
            .minimum = 2,
            .maximum = 1e9});
-    visit(
-        "norm_momentum", self.norm_momentum,
-        {.sentence = "the share of a ghost batch's statistics in the running statistics", .minimum = 0, .maximum = 1});
-    visit("norm_epsilon", self.norm_epsilon, {.sentence = "added to the variance", .minimum = 0, .maximum = 1});
+    visit("norm_momentum", self.norm_momentum,
+          {.sentence = "the share of a ghost batch's statistics in the running statistics",
+           .minimum = 0,
+           .maximum = 1,
+           .only_with = "batch_norm = true"});
+    visit("norm_epsilon", self.norm_epsilon,
+          {.sentence = "added to the variance", .minimum = 0, .maximum = 1, .only_with = "batch_norm = true"});
   }
 
   friend bool operator==(const ModelOptions&, const ModelOptions&) = default;
