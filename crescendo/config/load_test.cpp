@@ -259,6 +259,15 @@ TEST(Load, TheDefaultMomentumOfPlainSgdIsZero) {
   EXPECT_EQ(LoadText(kReference, "x.toml", {"optimizer.name=nesterov"}).reference.momentum, 0.9);
 }
 
+TEST(Load, DigitsAndClothesAreNotMirroredUnlessThatIsStated) {
+  for (const char* name : {"mnist", "fashion_mnist"}) {
+    const std::string data = fmt::format("data.name={}", name);
+    EXPECT_FALSE(LoadText(kReference, "x.toml", {data}).data.flip);
+    EXPECT_TRUE(LoadText(kReference, "x.toml", {data, "data.flip=true"}).data.flip);
+  }
+  EXPECT_TRUE(LoadText(kReference, "x.toml", {"data.name=cifar100"}).data.flip);
+}
+
 TEST(Load, StacksTheFileOnItsBase) {
   const support::TemporaryFolder folder;
   folder.Write("base.toml", kReference + "global_batch = 64\nlearning_rate = 0.5\n[schedule]\nat_cap = 'hold'");

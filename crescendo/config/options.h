@@ -78,10 +78,11 @@ struct DataOptions {
            .maximum = 64,
            .only_with = kImages});
     visit("padding", self.padding, {.sentence = "what the pad shows", .only_with = kImages});
-    visit("flip", self.flip,
-          {.sentence = "mirror every other training image, at random; turn off where left and right mean something "
-                       "(digits, clothes)",
-           .only_with = kImages});
+    visit(
+        "flip", self.flip,
+        {.sentence = "mirror every other training image, at random; for mnist and fashion_mnist false by default: left "
+                     "and right of a digit or a shoe differ",
+         .only_with = kImages});
     visit("train_file", self.train_file,
           {.sentence = "the table to train on; .xz and .gz are unpacked; relative to the config file",
            .only_with = kCsv,
@@ -306,7 +307,7 @@ struct ReferenceOptions {
           {.sentence = "what holds between two positions of the table", .only_with = "shape = table"});
     visit("warmup", self.warmup,
           {.sentence = "over this length the learning rate is multiplied by a factor that rises in a straight line "
-                       "from warmup_start to 1"});
+                       "from warmup_start to 1; not with one_cycle, which has a rise of its own"});
     visit("warmup_start", self.warmup_start, {.sentence = "where that factor begins", .minimum = 0, .maximum = 1});
   }
 
