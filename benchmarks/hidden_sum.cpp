@@ -39,7 +39,7 @@ double Median(std::vector<double> values) {
 
 void Measure(distributed::Group& group, int64_t batch, int64_t rounds) {
   config::ModelOptions options;
-  options.name = "wide_resnet";
+  options.name = config::ModelName::kWideResNet;
   options.depth = 16;
   options.width = 4;
   const std::unique_ptr<nn::Model> model = nn::BuildModel(options, {3, 32, 32}, 10, /*seed=*/1);

@@ -7,6 +7,7 @@
 namespace crescendo::config {
 
 enum class DatasetName { kCifar10, kCifar100, kMnist, kFashionMnist, kCsv, kSynthetic };
+enum class ModelName { kMlp, kWideResNet };
 enum class Padding { kReflect, kZero };
 enum class Shape {
   kConstant,
@@ -39,6 +40,12 @@ inline constexpr auto kEnumCases<config::DatasetName> = std::to_array<EnumCase<c
     {config::DatasetName::kFashionMnist, "fashion_mnist", "60,000 + 10,000 grey clothes 28x28 in 10 classes"},
     {config::DatasetName::kCsv, "csv", "a table of your own"},
     {config::DatasetName::kSynthetic, "synthetic", "images made from the seed, for tests and timing"},
+});
+
+template <>
+inline constexpr auto kEnumCases<config::ModelName> = std::to_array<EnumCase<config::ModelName>>({
+    {config::ModelName::kMlp, "mlp", "fully connected layers, of images or of a table"},
+    {config::ModelName::kWideResNet, "wide_resnet", "Zagoruyko & Komodakis 2016, of images"},
 });
 
 template <>

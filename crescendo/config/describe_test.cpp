@@ -111,8 +111,9 @@ TEST(ToToml, LoadsBackToTheSameOptions) {
     Options drawn;
     VisitFields(drawn, [](const std::string& key, auto& value, const Description& description) {
       const bool is_checked_across = key.starts_with("reference.") || key == "model.depth" ||
-                                     key == "schedule.length" || key.ends_with("momentum") ||
-                                     key.ends_with("momentum_table") || key == "run.worker_batch";
+                                     key == "schedule.length" || key == "schedule.rule" || key.ends_with("momentum") ||
+                                     key.ends_with("momentum_table") || key == "schedule.momentum_buffer" ||
+                                     key == "run.worker_batch";
       if (!is_checked_across) value = Draw()(value, description);
     });
     drawn.data.test_examples += 1;

@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <type_traits>
 
@@ -13,15 +15,15 @@
 namespace crescendo::config {
 namespace {
 
-// The values of the options that a condition may name: choices and text.
+// The values of the options that a condition may name.
 std::map<std::string, std::string, std::less<>> Choices(const Options& options) {
   std::map<std::string, std::string, std::less<>> choices;
   VisitFields(options, [&](const std::string& key, const auto& value, const Description&) {
     using Value = std::decay_t<decltype(value)>;
     if constexpr (std::is_enum_v<Value>) {
       choices.emplace(key, NameOf(value));
-    } else if constexpr (std::is_same_v<Value, std::string>) {
-      choices.emplace(key, value);
+    } else if constexpr (std::is_same_v<Value, bool>) {
+      choices.emplace(key, value ? "true" : "false");
     }
   });
   return choices;
@@ -68,22 +70,25 @@ std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options
     if (*description.only_with != '\0') conditions.emplace(key, ParseCondition(key, description.only_with));
   });
 
+  const auto defaults = Choices(Options{});
+  const std::function<std::optional<UnmetCondition>(const std::string&, size_t)> unmet_of =
+      [&](const std::string& key, size_t depth) -> std::optional<UnmetCondition> {
+    CRESCENDO_ASSERT(depth <= conditions.size(), fmt::format("the condition of {} hangs on itself", key));
+    const auto own = conditions.find(key);
+    if (own == conditions.end()) return std::nullopt;
+    const Condition& condition = own->second;
+    const std::optional<UnmetCondition> further = unmet_of(condition.key, depth + 1);
+    const auto& values = further ? defaults : choices;
+    const auto value = values.find(condition.key);
+    CRESCENDO_ASSERT(value != values.end(), fmt::format("{} hangs on what is not a choice", key));
+    if (std::ranges::find(condition.values, value->second) != condition.values.end()) return std::nullopt;
+    // The furthest is what the user has to change for the nearer one to matter.
+    return further ? further : UnmetCondition{condition, value->second};
+  };
+
   std::map<std::string, UnmetCondition, std::less<>> unmet;
-  for (const auto& [key, own] : conditions) {
-    std::vector<const Condition*> chain = {&own};
-    for (auto next = conditions.find(own.key); next != conditions.end(); next = conditions.find(next->second.key)) {
-      chain.push_back(&next->second);
-      CRESCENDO_ASSERT(chain.size() <= conditions.size(), fmt::format("the condition of {} hangs on itself", key));
-    }
-    // The furthest first: it is what the user has to change for any of the nearer ones to matter.
-    std::ranges::reverse(chain);
-    for (const Condition* condition : chain) {
-      const auto choice = choices.find(condition->key);
-      CRESCENDO_ASSERT(choice != choices.end(), fmt::format("{} hangs on what is not a choice", key));
-      if (std::ranges::find(condition->values, choice->second) != condition->values.end()) continue;
-      unmet.emplace(key, UnmetCondition{*condition, choice->second});
-      break;
-    }
+  for (const auto& [key, condition] : conditions) {
+    if (const auto found = unmet_of(key, 0)) unmet.emplace(key, *found);
   }
   return unmet;
 }

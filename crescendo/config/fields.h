@@ -45,8 +45,8 @@ struct UnmetCondition {
   std::string value;  // what the option of the condition is instead
 };
 
-// The options that mean nothing with the values the others have, by key. Where an option hangs on another that itself
-// means nothing, the condition of that other is given.
+// The options that mean nothing with the values the others have, by key. Another that itself means nothing counts with
+// its default; where an option hangs on such a one, the condition of that other is given.
 std::map<std::string, UnmetCondition, std::less<>> UnmetConditions(const Options& options);
 
 }  // namespace crescendo::config

@@ -285,6 +285,10 @@ Options Load(std::vector<Layer> layers, const std::string& source_name) {
   if (options.optimizer.name == OptimizerName::kSgd && !stated.contains("reference.momentum")) {
     options.reference.momentum = 0;
   }
+  const DatasetName data = options.data.name;
+  if ((data == DatasetName::kMnist || data == DatasetName::kFashionMnist) && !stated.contains("data.flip")) {
+    options.data.flip = false;
+  }
   Validate(options);
   return options;
 }

@@ -14,7 +14,8 @@
 // "decay" in one file is refused.
 //
 // data.train_file and data.test_file are relative to the file that states them, on the command line to the current
-// folder, and are absolute in the result. The default of reference.momentum is 0 for plain SGD.
+// folder, and are absolute in the result. The default of reference.momentum is 0 for plain SGD, and that of data.flip
+// is false for mnist and fashion_mnist.
 //
 // Whatever is wrong is a UserError that begins with the place: "recipes/x.toml:12:1: schedule.max_bach is not an
 // option; did you mean schedule.max_batch?". Positions in different units cannot be compared before the size of the

@@ -40,13 +40,15 @@ TEST(Load, ReadsEveryTypeOfValue) {
     [model]
     name = "mlp"
     hidden = [64, 32]
+    [optimizer]
+    name = "adam"
     [reference]
     shape = "table"
     table = [["0ep", 0.1], ["10.24Msp", 1]]
     warmup = 0
     [schedule]
     length = "40Msp"
-    momentum = 0.98
+    momentum = 0.9
     max_batch = "N/20"
     rule = "seesaw"
     [run]
@@ -64,7 +66,7 @@ TEST(Load, ReadsEveryTypeOfValue) {
             (PositionTable{{{0, Position::Unit::kEpochs}, 0.1}, {{10'240'000, Position::Unit::kExamples}, 1.0}}));
   EXPECT_EQ(options.reference.warmup, (Position{0, Position::Unit::kEpochs}));
   EXPECT_EQ(options.schedule.length, (Position{40'000'000, Position::Unit::kExamples}));
-  EXPECT_EQ(options.schedule.momentum, 0.98);
+  EXPECT_EQ(options.schedule.momentum, 0.9);
   EXPECT_EQ(options.schedule.learning_rate, std::nullopt);
   EXPECT_EQ(options.schedule.max_batch, (BatchLimit{BatchLimit::Kind::kFraction, 20}));
   EXPECT_EQ(options.schedule.rule, schedule::ScalingRule::kSeesaw);
@@ -125,6 +127,12 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
             "x.toml:2:13: schedule.max_batch = \"N/0\": it must be a whole number of examples such as 5120, or a share "
             "of the "
             "training set such as \"N/10\", or \"none\"");
+  EXPECT_EQ(
+      Refusal("[schedule]\nmax_batch = '5120'"),
+      "x.toml:2:13: schedule.max_batch = \"5120\": it must be a whole number of examples such as 5120, or a share "
+      "of the training set such as \"N/10\", or \"none\"");
+  EXPECT_EQ(Refusal("[model]\nname = 'wide_resnt'"),
+            "x.toml:2:8: model.name = \"wide_resnt\": it must be one of mlp, wide_resnet; did you mean wide_resnet?");
   EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
   EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
             "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "
@@ -170,6 +178,18 @@ TEST(Load, RefusesWhatHasNoMeaningBesideTheOtherValues) {
       Refusal(kReference, {"reference.period=1ep"}),
       "command line: reference.period=1ep: reference.period means something only with reference.shape = exponential or "
       "restarts, but reference.shape = step (its default)");
+}
+
+// batch_norm means nothing to a wide ResNet, which always has it.
+TEST(Load, AnOptionThatHangsOnOneWithoutMeaningSeesItsDefault) {
+  EXPECT_EQ(LoadText(kReference + "[model]\nnorm_momentum = 0.2", "x.toml").model.norm_momentum, 0.2);
+  const std::string mlp = kReference + "[model]\nname = 'mlp'\nnorm_momentum = 0.2\n";
+  EXPECT_EQ(LoadText(mlp, "x.toml").model.norm_momentum, 0.2);
+  EXPECT_EQ(LoadText(mlp, "x.toml", {"model.name=wide_resnet"}).model.norm_momentum, 0.2);
+  EXPECT_EQ(LoadText(mlp, "x.toml", {"model.batch_norm=false"}).model.norm_momentum, 0.1);
+  EXPECT_EQ(Refusal(mlp + "batch_norm = false"),
+            "x.toml:5:1: model.norm_momentum means something only with model.batch_norm = true, but model.batch_norm = "
+            "false");
 }
 
 TEST(Load, ALaterLayerRetiresWhatItLeavesWithoutMeaning) {
@@ -237,6 +257,15 @@ TEST(Load, OverridesAreRefusedWithTheirText) {
 TEST(Load, TheDefaultMomentumOfPlainSgdIsZero) {
   EXPECT_EQ(LoadText(kReference, "x.toml", {"optimizer.name=sgd"}).reference.momentum, 0);
   EXPECT_EQ(LoadText(kReference, "x.toml", {"optimizer.name=nesterov"}).reference.momentum, 0.9);
+}
+
+TEST(Load, DigitsAndClothesAreNotMirroredUnlessThatIsStated) {
+  for (const char* name : {"mnist", "fashion_mnist"}) {
+    const std::string data = fmt::format("data.name={}", name);
+    EXPECT_FALSE(LoadText(kReference, "x.toml", {data}).data.flip);
+    EXPECT_TRUE(LoadText(kReference, "x.toml", {data, "data.flip=true"}).data.flip);
+  }
+  EXPECT_TRUE(LoadText(kReference, "x.toml", {"data.name=cifar100"}).data.flip);
 }
 
 TEST(Load, StacksTheFileOnItsBase) {

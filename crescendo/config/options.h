@@ -78,10 +78,11 @@ struct DataOptions {
            .maximum = 64,
            .only_with = kImages});
     visit("padding", self.padding, {.sentence = "what the pad shows", .only_with = kImages});
-    visit("flip", self.flip,
-          {.sentence = "mirror every other training image, at random; turn off where left and right mean something "
-                       "(digits, clothes)",
-           .only_with = kImages});
+    visit(
+        "flip", self.flip,
+        {.sentence = "mirror every other training image, at random; for mnist and fashion_mnist false by default: left "
+                     "and right of a digit or a shoe differ",
+         .only_with = kImages});
     visit("train_file", self.train_file,
           {.sentence = "the table to train on; .xz and .gz are unpacked; relative to the config file",
            .only_with = kCsv,
@@ -118,7 +119,7 @@ struct DataOptions {
 struct ModelOptions {
   static constexpr const char* kAbout = "the network";
 
-  std::string name = "wide_resnet";
+  ModelName name = ModelName::kWideResNet;
   int64_t depth = 16;
   int64_t width = 4;
   std::vector<int64_t> hidden = {128, 128};
@@ -129,7 +130,7 @@ struct ModelOptions {
 
   template <class Self, class Visitor>
   static void Visit(Self& self, Visitor&& visit) {
-    visit("name", self.name, {.sentence = "the network: wide_resnet (Zagoruyko & Komodakis 2016) or mlp"});
+    visit("name", self.name, {.sentence = "the network"});
     visit("depth", self.depth,
           {.unit = "layers",
            .sentence = "6n+4 for a whole n",
@@ -153,10 +154,13 @@ struct ModelOptions {
            .sentence = "how many examples share batch-norm statistics: a constant of the model, whatever the batch",
            .minimum = 2,
            .maximum = 1e9});
-    visit(
-        "norm_momentum", self.norm_momentum,
-        {.sentence = "the share of a ghost batch's statistics in the running statistics", .minimum = 0, .maximum = 1});
-    visit("norm_epsilon", self.norm_epsilon, {.sentence = "added to the variance", .minimum = 0, .maximum = 1});
+    visit("norm_momentum", self.norm_momentum,
+          {.sentence = "the share of a ghost batch's statistics in the running statistics",
+           .minimum = 0,
+           .maximum = 1,
+           .only_with = "batch_norm = true"});
+    visit("norm_epsilon", self.norm_epsilon,
+          {.sentence = "added to the variance", .minimum = 0, .maximum = 1, .only_with = "batch_norm = true"});
   }
 
   friend bool operator==(const ModelOptions&, const ModelOptions&) = default;
@@ -303,7 +307,7 @@ struct ReferenceOptions {
           {.sentence = "what holds between two positions of the table", .only_with = "shape = table"});
     visit("warmup", self.warmup,
           {.sentence = "over this length the learning rate is multiplied by a factor that rises in a straight line "
-                       "from warmup_start to 1"});
+                       "from warmup_start to 1; not with one_cycle, which has a rise of its own"});
     visit("warmup_start", self.warmup_start, {.sentence = "where that factor begins", .minimum = 0, .maximum = 1});
   }
 
@@ -376,14 +380,19 @@ struct ScheduleOptions {
          .minimum = 0,
          .maximum = 100,
          .only_with = "policy = grow"});
-    visit("rule", self.rule, {.sentence = "how batch and learning rate trade at equal noise"});
-    visit("noise_form", self.noise_form,
-          {.sentence = "which form of the noise scale is held equal to the reference's"});
+    visit(
+        "rule", self.rule,
+        {.sentence = "how batch and learning rate trade at equal noise; sqrt and seesaw are for adam, adamw and lamb"});
+    visit(
+        "noise_form", self.noise_form,
+        {.sentence = "which form of the noise scale is held equal to the reference's: lr x / (1-m), or under sqrt and "
+                     "seesaw lr sqrt(x) / (1-m), with x as follows"});
     visit("epoch_tail", self.epoch_tail,
           {.sentence = "what happens to an epoch's last examples where the batch does not divide the epoch"});
     visit("boundary", self.boundary, {.sentence = "what happens to a batch during which the reference has a boundary"});
     visit("momentum_buffer", self.momentum_buffer,
-          {.sentence = "what happens to the momentum buffer where the batch or the momentum changes"});
+          {.sentence = "what happens to the momentum buffer where the batch or the momentum changes; sgd has none, and "
+                       "that of adam, adamw and lamb is a mean, which cannot be rescaled"});
   }
 
   friend bool operator==(const ScheduleOptions&, const ScheduleOptions&) = default;

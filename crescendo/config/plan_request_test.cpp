@@ -90,7 +90,7 @@ TEST(PlanRequest, CarriesTheChoicesOfTheRun) {
       Request("shape = 'linear'\nglobal_batch = 64",
               "max_batch = 'N/4'\nat_cap = 'hold'\nrounding = 'power'\ngrowth_factor = 4\nhysteresis = 0.5\n"
               "rule = 'sqrt'\nnoise_form = 'exact'\nepoch_tail = 'short'\nboundary = 'cut'\n"
-              "momentum_buffer = 'reset'");
+              "momentum_buffer = 'reset'\n[optimizer]\nname = 'adam'");
   EXPECT_EQ(request.train_examples, Examples{1000});
   EXPECT_EQ(request.reference.global_batch, Examples{64});
   EXPECT_EQ(request.policy, schedule::Policy::kGrow);

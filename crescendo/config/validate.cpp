@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -24,7 +25,9 @@ class Validator {
   void CheckAll() const {
     CheckData();
     CheckModel();
+    CheckRule();
     CheckMomentum();
+    CheckMomentumBuffer();
     CheckRates();
     CheckWorkers();
     CheckPositions();
@@ -120,7 +123,7 @@ class Validator {
 
   void CheckModel() const {
     const ModelOptions& model = options_.model;
-    if (model.name != "wide_resnet" || model.depth % 6 == 4) return;
+    if (model.name != ModelName::kWideResNet || model.depth % 6 == 4) return;
     const int64_t below = model.depth - (model.depth + 2) % 6;
     Fail("model.depth", fmt::format("model.depth = {} is not 6n+4 for a whole n; the nearest are {} and {}",
                                     model.depth, below, below + 6));
@@ -149,10 +152,7 @@ class Validator {
       }
     }
 
-    const bool is_adam = options_.optimizer.name == OptimizerName::kAdam ||
-                         options_.optimizer.name == OptimizerName::kAdamW ||
-                         options_.optimizer.name == OptimizerName::kLamb;
-    if (!is_adam || schedule.rule == schedule::ScalingRule::kLinear) return;
+    if (schedule.rule == schedule::ScalingRule::kLinear) return;
     const std::string why = fmt::format("under schedule.rule = {} the momentum of {} does not trade against the batch",
                                         NameOf(schedule.rule), NameOf(options_.optimizer.name));
     if (schedule.momentum.value_or(reference.momentum) != reference.momentum) {
@@ -163,6 +163,33 @@ class Validator {
     if (table_is_stated && schedule.momentum_table != reference.momentum_table) {
       Fail(schedule.momentum_table.empty() ? "schedule.momentum" : "schedule.momentum_table",
            fmt::format("schedule.momentum_table must equal reference.momentum_table: {}", why));
+    }
+  }
+
+  bool IsAdam() const {
+    const OptimizerName name = options_.optimizer.name;
+    return name == OptimizerName::kAdam || name == OptimizerName::kAdamW || name == OptimizerName::kLamb;
+  }
+
+  void CheckRule() const {
+    if (options_.schedule.rule == schedule::ScalingRule::kLinear || IsAdam()) return;
+    Fail("schedule.rule",
+         fmt::format("schedule.rule = {0} with optimizer.name = {1}: {0} is a rule for the Adam family; give rule = "
+                     "linear, or optimizer.name = adam, adamw or lamb",
+                     NameOf(options_.schedule.rule), NameOf(options_.optimizer.name)));
+  }
+
+  void CheckMomentumBuffer() const {
+    const schedule::MomentumBuffer buffer = options_.schedule.momentum_buffer;
+    const auto refuse = [&](std::string_view why) {
+      Fail("schedule.momentum_buffer", fmt::format("schedule.momentum_buffer = {} with optimizer.name = {}, {}",
+                                                   NameOf(buffer), NameOf(options_.optimizer.name), why));
+    };
+    if (buffer != schedule::MomentumBuffer::kKeep && options_.optimizer.name == OptimizerName::kSgd) {
+      refuse("which has no such buffer: leave it out, or give optimizer.name = momentum or nesterov");
+    }
+    if (buffer == schedule::MomentumBuffer::kRescale && IsAdam()) {
+      refuse("whose buffer is a mean, with one steady state at any momentum: give keep or reset");
     }
   }
 
@@ -276,18 +303,18 @@ void ValidatePositions(const Options& options, int64_t train_examples) {
 }
 
 std::string WithPlace(const Options& options, const std::string& message) {
-  size_t first = std::string::npos;
-  std::string named;
+  std::map<size_t, std::string> named;  // by where it stands in the message
   for (const std::string& key : AllKeys()) {
     const size_t found = message.find(key);
-    if (found < first || (found == first && found != std::string::npos && key.size() > named.size())) {
-      first = found;
-      named = key;
-    }
+    if (found == std::string::npos) continue;
+    std::string& longest = named[found];  // schedule.momentum is the beginning of schedule.momentum_table
+    if (key.size() > longest.size()) longest = key;
   }
-  auto place = options.places.find(named);
-  if (place == options.places.end()) place = options.places.find("");
-  if (named.empty() || place == options.places.end() || message.starts_with(place->second)) return message;
+  if (named.empty()) return message;
+  const auto stated =
+      std::ranges::find_if(named, [&](const auto& name) { return options.places.contains(name.second); });
+  const auto place = options.places.find(stated == named.end() ? "" : stated->second);
+  if (place == options.places.end() || message.starts_with(place->second)) return message;
   return fmt::format("{}: {}", place->second, message);
 }
 

@@ -18,7 +18,8 @@ void Validate(const Options& options);
 void ValidatePositions(const Options& options, int64_t train_examples);
 
 // A message about options from below, where places are not known ("reference.global_batch = 128 is more than the 100
-// training examples"), with the place of the first option it names in front, if it names one.
+// training examples"), with a place in front if it names an option: that of the first one named that
+// was stated, or else the name of the file.
 std::string WithPlace(const Options& options, const std::string& message);
 
 }  // namespace crescendo::config

@@ -105,6 +105,19 @@ TEST(Validate, RefusesContradictions) {
        "x.toml:7:1: schedule.momentum_table must equal reference.momentum_table: under schedule.rule = seesaw the "
        "momentum of "
        "lamb does not trade against the batch"},
+      {kReference + "[schedule]\nrule = 'sqrt'",
+       "x.toml:4:1: schedule.rule = sqrt with optimizer.name = momentum: sqrt is a rule for the Adam family; give rule "
+       "= linear, or optimizer.name = adam, adamw or lamb"},
+      {kReference + "[optimizer]\nname = 'lars'\n[schedule]\nrule = 'seesaw'",
+       "x.toml:6:1: schedule.rule = seesaw with optimizer.name = lars: seesaw is a rule for the Adam family; give rule "
+       "= linear, or optimizer.name = adam, adamw or lamb"},
+      {kReference + "[optimizer]\nname = 'adamw'\n[schedule]\nmomentum_buffer = 'rescale'",
+       "x.toml:6:1: schedule.momentum_buffer = rescale with optimizer.name = adamw, whose buffer is a mean, with one "
+       "steady state at any momentum: give keep or reset"},
+      {kReference + "[optimizer]\nname = 'sgd'\n[schedule]\nmomentum_buffer = 'reset'",
+       "x.toml:6:1: schedule.momentum_buffer = reset with optimizer.name = sgd, which has no such buffer: leave it "
+       "out, "
+       "or give optimizer.name = momentum or nesterov"},
   };
   for (const Case& c : cases) EXPECT_EQ(Refusal(c.config), c.message) << c.config;
 }
@@ -114,6 +127,9 @@ TEST(Validate, AcceptsWhatOnlyLooksLikeAContradiction) {
   EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'sgd'\n[schedule]\nmomentum = 0"), accepted);
   EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'adam'\n[schedule]\nrule = 'linear'\nmomentum = 0.95"), accepted);
   EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'adam'\n[schedule]\nrule = 'sqrt'\nmomentum = 0.9"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'adam'\n[schedule]\nmomentum_buffer = 'reset'"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'rmsprop'\n[schedule]\nmomentum_buffer = 'rescale'"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[optimizer]\nname = 'sgd'\n[schedule]\nmomentum_buffer = 'keep'"), accepted);
   EXPECT_EQ(Refusal("[reference]\nshape = 'table'\ninterpolation = 'linear'\ntable = [[0, 0.1], ['200ep', 0]]"),
             accepted);
   EXPECT_EQ(Refusal("[reference]\nshape = 'constant'\nwarmup = '200ep'"), accepted);
@@ -149,7 +165,11 @@ TEST(Validate, GivesMessagesFromBelowThePlaceOfTheOptionTheyName) {
   EXPECT_EQ(WithPlace(options, "not so many: data.train_examples"),
             "command line: data.train_examples=7: not so many: data.train_examples");
   EXPECT_EQ(WithPlace(options, "schedule.max_batch is odd"), "x.toml: schedule.max_batch is odd");  // not stated
-  EXPECT_EQ(WithPlace(options, "table.csv, line 3: odd"), "table.csv, line 3: odd");                // names no option
+  EXPECT_EQ(WithPlace(options, "above schedule.max_batch, and schedule.momentum_table is odd"),
+            "x.toml:5:1: above schedule.max_batch, and schedule.momentum_table is odd");
+  EXPECT_EQ(WithPlace(options, "above schedule.max_batch, of data.train_examples"),
+            "command line: data.train_examples=7: above schedule.max_batch, of data.train_examples");
+  EXPECT_EQ(WithPlace(options, "table.csv, line 3: odd"), "table.csv, line 3: odd");  // names no option
   EXPECT_EQ(WithPlace(options, "x.toml:4:1: schedule.momentum is odd"), "x.toml:4:1: schedule.momentum is odd");
   EXPECT_EQ(WithPlace(Options{}, "schedule.momentum is odd"), "schedule.momentum is odd");
 }

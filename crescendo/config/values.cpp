@@ -107,11 +107,9 @@ std::optional<Position> ParsePosition(std::string_view text) {
 
 std::optional<BatchLimit> ParseBatchLimit(std::string_view text) {
   if (text == "none") return BatchLimit{BatchLimit::Kind::kNone, 0};
-  BatchLimit limit{BatchLimit::Kind::kExamples, 0};
-  if (text.starts_with("N/")) {
-    limit.kind = BatchLimit::Kind::kFraction;
-    text.remove_prefix(2);
-  }
+  if (!text.starts_with("N/")) return std::nullopt;
+  text.remove_prefix(2);
+  BatchLimit limit{BatchLimit::Kind::kFraction, 0};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit.value);
   if (error != std::errc() || end != text.data() + text.size() || limit.value < 1) return std::nullopt;
   return limit;

@@ -38,7 +38,7 @@ struct BatchLimit {
 // Values from positions on: [["0ep", 0.1], ["60ep", 0.02]].
 using PositionTable = std::vector<std::pair<Position, double>>;
 
-// nullopt where the text is not of the form.
+// nullopt where the text is not of the form. A limit in examples is no text but a number.
 std::optional<Position> ParsePosition(std::string_view text);
 std::optional<BatchLimit> ParseBatchLimit(std::string_view text);
 

@@ -212,7 +212,9 @@ int64_t CountTrainRows(const config::DataOptions& options) {
   RequireTrainFile(options);
   std::optional<int64_t> test_rows;
   if (!options.test_file.empty()) test_rows = CountRows(options.test_file, options);
-  return CountsToUse(options, CountRows(options.train_file, options), test_rows).train;
+  const Table train_table(options.train_file, options);
+  KindsOfColumns(options, train_table);  // a plan says what training would refuse
+  return CountsToUse(options, train_table.rows(), test_rows).train;
 }
 
 DatasetPair LoadTable(const config::DataOptions& options) {

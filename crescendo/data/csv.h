@@ -19,7 +19,7 @@ namespace crescendo::data {
 // UserError, with file, line and column (from 0, as in the options), for what cannot be understood.
 DatasetPair LoadTable(const config::DataOptions& options);
 
-// The number of train rows that LoadTable would give.
+// The number of train rows that LoadTable would give. UserError also for columns that the table does not have.
 int64_t CountTrainRows(const config::DataOptions& options);
 
 }  // namespace crescendo::data

@@ -96,6 +96,9 @@ TEST(Csv, SaysWhereATableIsWrong) {
               HasSubstr("test.csv, line 1, column 1: the label 'a' is not one of the train set's"));
   EXPECT_THAT(error_of("1,a\n2,a\n"), HasSubstr("all labels"));
   EXPECT_THAT(error_of("1,a\n2,b\n", 2), HasSubstr("data.label_column names column 2"));
+  config::DataOptions options = Csv(folder.Write("t.csv", "1,a\n2,b\n"), folder.Write("test.csv", "1,a\n"));
+  options.categorical_columns = {9};
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("data.categorical_columns names column 9"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
               HasSubstr("data.test_file"));

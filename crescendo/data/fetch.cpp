@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ostream.h>
+#include <fmt/ranges.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -82,8 +83,9 @@ const Source& SourceOf(const std::string& name) {
     names.emplace_back(NameOf(source.name));
   }
   const std::string nearest = NearestName(name, names);
-  throw UserError(fmt::format("there is no '{}' to fetch{}; there are cifar10, cifar100, mnist and fashion_mnist", name,
-                              nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest)));
+  throw UserError(fmt::format("there is no '{}' to fetch{}; there are {}", name,
+                              nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest),
+                              fmt::join(names, ", ")));
 }
 
 // Reads the whole data set below `folder`, as training would. UserError where it cannot.
@@ -103,7 +105,7 @@ bool IsLoadable(const Source& source, const fs::path& folder) {
   }
 }
 
-// The folder TO/NAME.part, for this process alone.
+// The folder TO/NAME.part, for this process alone. It stays only where something is in it.
 class WorkFolder {
  public:
   explicit WorkFolder(const fs::path& path) : path_(path) {
@@ -115,7 +117,10 @@ class WorkFolder {
       throw UserError(fmt::format("another `crescendo fetch` is at work in {}", path.string()));
     }
   }
-  ~WorkFolder() { ::close(descriptor_); }
+  ~WorkFolder() {
+    if (std::error_code failed; fs::is_empty(path_, failed)) fs::remove(path_, failed);
+    ::close(descriptor_);
+  }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
 

@@ -270,13 +270,14 @@ TEST(Fetch, RefusesWhatItCannotUnderstand) {
   const TemporaryFolder folder;
   std::ostringstream tell;
   EXPECT_THAT(MessageOf<UserError>({.name = "cifra10", .from = {}, .to = "data"}, tell),
-              HasSubstr("did you mean 'cifar10'?"));
+              HasSubstr("did you mean 'cifar10'?; there are cifar10, cifar100, mnist, fashion_mnist"));
   EXPECT_THAT(MessageOf<UserError>({.name = "csv", .from = {}, .to = "data"}, tell), HasSubstr("there is no 'csv'"));
   const std::string file = folder.Write("train-images-idx3-ubyte.gz", "");
   EXPECT_THAT(MessageOf<UserError>({.name = "mnist", .from = file, .to = folder.path().string()}, tell),
               HasSubstr("give the folder that holds them"));
   EXPECT_THAT(MessageOf<UserError>({.name = "mnist", .from = "/nowhere", .to = folder.path().string()}, tell),
               HasSubstr("no such file or folder"));
+  EXPECT_FALSE(fs::exists(folder.path() / "mnist.part"));
 }
 
 TEST(ExtractFiles, WritesTheFilesItKnowsAndNothingOutsideTheFolder) {

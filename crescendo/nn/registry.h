@@ -1,9 +1,9 @@
-// The networks there are. The next one is a file with a function like MakeMlp, and its line in registry.cpp.
+// The networks there are. The next one is a file with a function like MakeMlp, its case of config::ModelName and that
+// of BuildModel.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "crescendo/config/options.h"
@@ -19,10 +19,8 @@ struct ModelRequest {
   uint64_t seed;
 };
 
-// UserError for a name that is not in the table (with the nearest that is) and for inputs the network does not take.
+// UserError for inputs the network does not take.
 std::unique_ptr<Model> BuildModel(const config::ModelOptions& options, const std::vector<int64_t>& example_shape,
                                   int64_t classes, uint64_t seed);
-
-std::vector<std::string> ModelNames();
 
 }  // namespace crescendo::nn

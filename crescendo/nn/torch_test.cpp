@@ -60,7 +60,7 @@ TEST_F(Torch, OneGhostIsTorchsBatchNorm) {
 }
 
 TEST_F(Torch, WideResNetHasTorchsLogitsGradientsAndRunningStatistics) {
-  const auto model = BuildModel({.name = "wide_resnet", .depth = 10, .width = 1}, {3, 8, 8}, 5, 1);
+  const auto model = BuildModel({.name = config::ModelName::kWideResNet, .depth = 10, .width = 1}, {3, 8, 8}, 5, 1);
   {
     const at::NoGradGuard no_gradients;
     int number = 0;

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "crescendo/report/text_table.h"
 
@@ -30,61 +34,104 @@ std::string Counted(int64_t count, std::string_view noun) {
   return fmt::format("{} {}{}", WithThousands(count), noun, count == 1 ? "" : "s");
 }
 
-// "0.1", or "0.1 to 0.02" where the rate moves inside the phase.
+// "0.1", or "0.1 to 0.02" where the number moves inside the phase.
 std::string Range(double begin, double end) {
-  const std::string first = fmt::format("{:.4g}", begin);
-  const std::string last = fmt::format("{:.4g}", end);
-  return first == last ? first : fmt::format("{:.3g} to {:.3g}", begin, end);
+  const std::string first = fmt::format("{:.3g}", begin);
+  const std::string last = fmt::format("{:.3g}", end);
+  return first == last ? fmt::format("{:.4g}", begin) : fmt::format("{} to {}", first, last);
 }
 
-// The phases, beside the reference's learning rate and batch.
-std::string PhaseTable(const Plan& plan, const PlanWorkers& workers) {
-  constexpr int kWorkersColumn = 4;  // behind the batch
-  const bool exact_held = plan.request().law.form == schedule::NoiseForm::kExact;
-  std::vector<TextTable::Column> columns = {{"phase"},
-                                            {"epochs"},
-                                            {"updates"},
-                                            {"batch"},
-                                            {"lr", Align::kLeft},
-                                            {"momentum"},
-                                            {exact_held ? "noise" : "noise*"},
-                                            {exact_held ? "exact*" : "exact"},
-                                            {"| reference lr", Align::kLeft},
-                                            {"batch"},
-                                            {"lost"},
-                                            {"", Align::kLeft}};
-  if (!workers.of_phases.empty()) columns.insert(columns.begin() + kWorkersColumn, {"workers"});
-  TextTable table(columns);
+// How many times the reference's the noise of the phase gets.
+double NoiseRatio(const Phase& phase) {
+  double most = 1;
+  for (const auto& [own, reference] : {std::pair(phase.noise_scale, phase.reference_noise_scale),
+                                       std::pair(phase.noise_scale_end, phase.reference_noise_scale_end)}) {
+    if (reference > 0) most = std::max(most, own / reference);
+  }
+  return most;
+}
+
+bool HoldsNoise(const Phase& phase) { return NoiseRatio(phase) > 1 + 1e-9; }
+
+// The phases, beside the reference: of it, momentum and noise only where they are not this run's. Without `both_forms`
+// of the noise scale, the one that is held.
+TextTable PhaseTable(const Plan& plan, const PlanWorkers& workers, bool both_forms) {
   const std::vector<Phase>& phases = plan.phases();
+  const bool exact_held = plan.request().law.form == schedule::NoiseForm::kExact;
   const int decimals = Epochs(plan, plan.total_examples()) < 10 ? 3 : 2;
+  std::vector<TextTable::Column> heads;
+  std::vector<std::function<std::string(size_t phase)>> cells;
+  const auto column = [&](const char* name, std::function<std::string(size_t phase)> cell,
+                          Align align = Align::kRight) {
+    heads.push_back({name, align});
+    cells.push_back(std::move(cell));
+  };
+  column("phase", [&](size_t i) { return std::to_string(i + 1); });
+  column("epochs", [&](size_t i) {
+    return fmt::format("{:.{}f} - {:.{}f}", Epochs(plan, phases[i].begin_example), decimals,
+                       Epochs(plan, phases[i].end_example), decimals);
+  });
+  column("updates", [&](size_t i) { return WithThousands(phases[i].updates.value()); });
+  column("batch", [&](size_t i) { return WithThousands(phases[i].global_batch.value()); });
+  if (!workers.of_phases.empty()) column("workers", [&](size_t i) { return WithThousands(workers.of_phases[i]); });
+  column(
+      "lr", [&](size_t i) { return Range(phases[i].learning_rate, phases[i].learning_rate_end); }, Align::kLeft);
+  column("momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].momentum); });
+  if (both_forms || !exact_held) {
+    column(exact_held ? "noise" : "noise*",
+           [&](size_t i) { return Range(phases[i].noise_scale_small_batch, phases[i].noise_scale_small_batch_end); });
+  }
+  if (both_forms || exact_held) {
+    column(exact_held ? "exact*" : "exact",
+           [&](size_t i) { return Range(phases[i].noise_scale_exact, phases[i].noise_scale_exact_end); });
+  }
+  column(
+      "| reference lr",
+      [&](size_t i) { return "| " + Range(phases[i].reference_learning_rate, phases[i].reference_learning_rate_end); },
+      Align::kLeft);
+  column("batch", [&](size_t) { return WithThousands(plan.request().reference.global_batch.value()); });
+  if (std::ranges::any_of(phases, [](const Phase& p) { return p.momentum != p.reference_momentum; })) {
+    column("momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].reference_momentum); });
+  }
+  if (std::ranges::any_of(phases, HoldsNoise)) {
+    column(exact_held ? "exact*" : "noise*",
+           [&](size_t i) { return Range(phases[i].reference_noise_scale, phases[i].reference_noise_scale_end); });
+  }
+  column("lost", [&](size_t i) { return fmt::format("{:.2f}", phases[i].lost_epochs); });
+  column(
+      "",
+      [&](size_t i) {
+        std::string marks = plan.LosesTooMuch(phases[i]) ? "!" : "";
+        if (phases[i].at_cap) marks += marks.empty() ? "cap" : " cap";
+        return marks;
+      },
+      Align::kLeft);
+
+  TextTable table(heads);
   for (size_t i = 0; i < phases.size(); ++i) {
     if (phases.size() > kMostRows && i == kFirstRows) {
       const size_t left_out = phases.size() - kMostRows;
       table.AddLine(fmt::format("  ... {} more phases ...", WithThousands(static_cast<int64_t>(left_out))));
       i += left_out;
     }
-    const Phase& phase = phases[i];
-    std::string marks = plan.LosesTooMuch(phase) ? "!" : "";
-    if (phase.at_cap) marks += marks.empty() ? "cap" : " cap";
-    std::vector<std::string> row = {std::to_string(i + 1),
-                                    fmt::format("{:.{}f} - {:.{}f}", Epochs(plan, phase.begin_example), decimals,
-                                                Epochs(plan, phase.end_example), decimals),
-                                    WithThousands(phase.updates.value()),
-                                    WithThousands(phase.global_batch.value()),
-                                    Range(phase.learning_rate, phase.learning_rate_end),
-                                    fmt::format("{:.4g}", phase.momentum),
-                                    fmt::format("{:.4g}", phase.noise_scale_small_batch),
-                                    fmt::format("{:.4g}", phase.noise_scale_exact),
-                                    "| " + Range(phase.reference_learning_rate, phase.reference_learning_rate_end),
-                                    WithThousands(plan.request().reference.global_batch.value()),
-                                    fmt::format("{:.2f}", phase.lost_epochs),
-                                    marks};
-    if (!workers.of_phases.empty()) row.insert(row.begin() + kWorkersColumn, WithThousands(workers.of_phases[i]));
+    std::vector<std::string> row;
+    for (const auto& cell : cells) row.push_back(cell(i));
     table.AddRow(std::move(row));
   }
-  const std::string text = table.Render();
-  const size_t width = text.find('\n') + 7;  // the line of names, and "  ! cap", which has none
-  return width <= kWidth ? text : table.Render(/*spaces_between=*/1);
+  return table;
+}
+
+std::string FittedPhaseTable(const Plan& plan, const PlanWorkers& workers) {
+  std::string text;
+  for (const bool both_forms : {true, false}) {
+    const TextTable table = PhaseTable(plan, workers, both_forms);
+    for (const int64_t spaces_between : {2, 1}) {
+      text = table.Render(spaces_between);
+      const size_t width = text.find('\n') + 7;  // the line of names, and "  ! cap", which has none
+      if (width <= kWidth) return text;
+    }
+  }
+  return text;
 }
 
 std::string Totals(const Plan& plan) {
@@ -105,12 +152,22 @@ void VisitCases(const PlanRequest& request, Visitor&& visit) {
   };
   one("policy", request.policy);
   one("rule", request.law.rule);
-  one("noise_form", request.law.form);
+  visit("noise_form", NameOf(request.law.form), schedule::FormulaText(request.law));
   one("rounding", request.rounding);
   one("at_cap", request.at_cap);
   one("epoch_tail", request.epoch_tail);
   one("boundary", request.boundary);
   one("momentum_buffer", request.momentum_buffer);
+}
+
+// What the rounding works with.
+std::string RoundingNumbers(const PlanRequest& request) {
+  std::string numbers = fmt::format("; hysteresis = {:.6g}", request.hysteresis);
+  if (request.rounding == schedule::Rounding::kMultiple)
+    numbers += fmt::format(", batch_multiple = {}", request.batch_multiple);
+  if (request.rounding == schedule::Rounding::kPower)
+    numbers += fmt::format(", growth_factor = {:.6g}", request.growth_factor);
+  return numbers;
 }
 
 std::string CaseList(const Plan& plan) {
@@ -119,7 +176,8 @@ std::string CaseList(const Plan& plan) {
     // A batch that does not grow has no use for these two.
     if (plan.request().policy == schedule::Policy::kDecay && (option == "rounding" || option == "at_cap")) return;
     const std::string columns = fmt::format("  {:<15}  {:<11}  ", option, name);
-    out += Wrapped(columns + std::string(sentence), kWidth, DisplayWidth(columns));
+    const std::string numbers = option == "rounding" ? RoundingNumbers(plan.request()) : "";
+    out += Wrapped(columns + std::string(sentence) + numbers, kWidth, DisplayWidth(columns));
   });
   return out;
 }
@@ -154,16 +212,53 @@ std::string LargeBatchWarning(const Plan& plan) {
 }
 
 std::string HeldNoiseWarning(const Plan& plan) {
+  if (std::ranges::none_of(plan.phases(), HoldsNoise)) return "";
   double most = 1;
-  for (const Phase& phase : plan.phases()) {
-    if (phase.reference_noise_scale > 0) most = std::max(most, phase.noise_scale / phase.reference_noise_scale);
-  }
-  if (most < 1 + 1e-9) return "";
+  for (const Phase& phase : plan.phases()) most = std::max(most, NoiseRatio(phase));
   return fmt::format(
-      "! With at_cap = hold the noise stays above the reference's, up to {:.3g} times: this run does not follow the "
-      "reference to its "
-      "end. at_cap = hybrid does.",
-      most);
+      "! With at_cap = hold the noise stays above the reference's, up to {} times: this run does not follow the "
+      "reference to its end. at_cap = hybrid does.",
+      most < 100 ? fmt::format("{:.3g}", most) : WithThousands(std::llround(most)));
+}
+
+// The update that holds the least of its phase's batch, of those that a choice other than the default makes short; else
+// none.
+std::optional<schedule::Setting> ShortestUpdate(const Plan& plan) {
+  const PlanRequest& request = plan.request();
+  std::optional<schedule::Setting> shortest;
+  const auto share = [&](const schedule::Setting& setting) {
+    return static_cast<double>(setting.global_batch.value()) /
+           static_cast<double>(plan.phases()[setting.phase].global_batch.value());
+  };
+  const auto consider = [&](Updates update) {
+    const schedule::Setting setting = plan.At(update);
+    if (share(setting) < (shortest ? share(*shortest) : 1)) shortest = setting;
+  };
+  for (const Phase& phase : plan.phases()) {
+    const Updates last = phase.begin_update + phase.updates - Updates{1};
+    if (request.boundary == schedule::Boundary::kCut) consider(last);
+    if (request.epoch_tail != schedule::EpochTail::kShort) continue;
+    // Two epochs' ends show all: the first part of an epoch may be any, after that all epochs are cut alike.
+    const schedule::UpdateGrid grid(phase.begin_example, phase.global_batch, request.train_examples,
+                                    request.epoch_tail);
+    const Examples epoch = request.train_examples;
+    const Examples first_end = epoch * (phase.begin_example / epoch + 1);
+    for (const Examples end : {first_end, first_end + epoch}) {
+      consider(std::min(phase.begin_update + Updates{grid.CountBeginningBefore(end) - 1}, last));
+    }
+  }
+  return shortest;
+}
+
+std::string ShortUpdatesWarning(const Plan& plan) {
+  const std::optional<schedule::Setting> shortest = ShortestUpdate(plan);
+  if (!shortest) return "";
+  return fmt::format(
+      "! Short updates (epoch_tail, boundary) run at a learning rate below the table's, which keeps their noise: down "
+      "to "
+      "{} examples of {} at lr {:.4g} in phase {}. --updates shows them all.",
+      WithThousands(shortest->global_batch.value()), WithThousands(plan.phases()[shortest->phase].global_batch.value()),
+      shortest->learning_rate, shortest->phase + 1);
 }
 
 std::string WorkersSentence(const PlanWorkers& workers) {
@@ -205,7 +300,7 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
                      WithThousands(plan.train_examples().value()),
                      context.train_set.empty() ? "" : fmt::format(" ({})", context.train_set),
                      Epochs(plan, plan.total_examples()), WithThousands(plan.total_examples().value()));
-  out += PhaseTable(plan, context.workers);
+  out += FittedPhaseTable(plan, context.workers);
   out +=
       "\n* the form of the noise scale that is held equal to the reference's; lost: epochs while the momentum buffer "
       "fills\n";
@@ -213,7 +308,8 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
   if (at_cap) out += "cap: the batch would be larger, but for its limit\n";
   out += WorkersSentence(context.workers);
   out += fmt::format("\n{}\n\nin force:\n{}", Totals(plan), CaseList(plan));
-  for (const std::string& warning : {MomentumWarning(plan), LargeBatchWarning(plan), HeldNoiseWarning(plan)}) {
+  for (const std::string& warning :
+       {MomentumWarning(plan), LargeBatchWarning(plan), HeldNoiseWarning(plan), ShortUpdatesWarning(plan)}) {
     if (!warning.empty()) out += '\n' + Wrapped(warning, kWidth, 2);
   }
   return out;

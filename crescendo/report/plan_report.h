@@ -30,8 +30,8 @@ struct PlanContext {
 };
 
 // A row per phase beside the reference, then totals, the corner cases in force, and warnings as sentences. At most
-// about 40 rows (the middle of a longer plan is a line that says how many phases it stands for) and at most 120
-// columns.
+// about 40 rows (the middle of a longer plan is a line that says how many phases it stands for) and 120
+// columns; where these do not do, the form of the noise scale that is not held is left out.
 std::string PlanTable(const schedule::Plan& plan, const PlanContext& context = {});
 
 // One JSON object; an element of "phases" per phase, all of them. Numbers come back exactly as they were.

@@ -62,8 +62,64 @@ TEST(PlanTable, NamesEveryCornerCaseInForceWithItsSentence) {
        {"policy", "rule", "noise_form", "rounding", "at_cap", "epoch_tail", "boundary", "momentum_buffer"}) {
     EXPECT_THAT(table, HasSubstr("\n  " + std::string(option) + " "));
   }
+  EXPECT_THAT(table, HasSubstr(" small_batch  lr (N/B) / (1-m)\n"));
+  EXPECT_THAT(table, HasSubstr(" nearest      the nearest integer; hysteresis = 0\n"));
   EXPECT_THAT(table, HasSubstr(" short        the last update of each epoch is short\n"));
   EXPECT_THAT(table, HasSubstr(" hybrid       the rest of the noise drop goes to the learning rate\n"));
+}
+
+TEST(PlanTable, GivesTheNumbersOfTheRoundingInForce) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 5'120);
+  request.hysteresis = 0.25;
+  request.rounding = schedule::Rounding::kMultiple;
+  request.batch_multiple = 32;
+  EXPECT_THAT(Table(request), HasSubstr("multiple of batch_multiple; hysteresis = 0.25, batch_multiple = 32\n"));
+  request.rounding = schedule::Rounding::kPower;
+  request.growth_factor = 5;
+  EXPECT_THAT(Table(request), HasSubstr(" growth_factor = 5\n"));
+}
+
+TEST(PlanTable, GivesTheFormulaOfTheRuleInForce) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 5'120);
+  request.law = {schedule::ScalingRule::kSquareRoot, schedule::NoiseForm::kSmallBatch};
+  EXPECT_THAT(Table(request), HasSubstr("\n  noise_form       small_batch  lr sqrt(N/B) / (1-m)\n"));
+  request.law = {schedule::ScalingRule::kSeesaw, schedule::NoiseForm::kExact};
+  EXPECT_THAT(Table(request), HasSubstr("\n  noise_form       exact        lr sqrt(N/B - 1) / (1-m)\n"));
+}
+
+TEST(PlanTable, ShowsTheReferencesMomentumWhereItIsNotTheRuns) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 5'120);
+  EXPECT_THAT(Lines(Table(request))[2], HasSubstr("| reference lr  batch  lost"));
+  request.momentum = 0.95;
+  const auto lines = Lines(Table(request));
+  EXPECT_THAT(lines[2], HasSubstr("| reference lr  batch  momentum  lost"));
+  EXPECT_THAT(lines[3], AllOf(HasSubstr("    0.95  "), HasSubstr("| 0.1             128       0.9  ")));
+}
+
+TEST(PlanTable, ShowsTheReferencesNoiseWhereTheRunHoldsIt) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 640);
+  request.at_cap = AtCap::kHold;
+  const auto lines = Lines(Table(request));
+  EXPECT_THAT(lines[2], HasSubstr("| reference lr  batch  noise*  lost"));
+  EXPECT_THAT(lines[6], AllOf(HasSubstr("78.13  77.13  | 0.0008          128   3.125")));
+}
+
+TEST(PlanTable, ShowsNoiseThatChangesInsideAPhaseAsARange) {
+  schedule::PlanRequest request = PaperRequest(Policy::kDecay, 5'000);
+  request.reference.learning_rate =
+      schedule::LearningRate(0.1, schedule::Polynomial{}, Examples{10'000'000}, {.length = Examples{250'000}});
+  const auto lines = Lines(Table(request));
+  EXPECT_THAT(lines[3], HasSubstr("     0 to 381 | 0 to 0.0975 "));
+  EXPECT_THAT(lines[4], HasSubstr(" 381 to 0.005 | 0.0975 to 1.28e-06 "));
+  EXPECT_THAT(lines[2], Not(HasSubstr("exact"))) << "there is no room for the form that is not held";
+}
+
+TEST(PlanTable, SaysThatShortUpdatesRunAtAnotherRate) {
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 50'000);
+  EXPECT_THAT(Table(request), Not(HasSubstr("Short updates")));  // but for the run's last one
+  request.epoch_tail = schedule::EpochTail::kShort;
+  EXPECT_THAT(Table(request), AllOf(HasSubstr("Short updates (epoch_tail, boundary) run at a learning rate below"),
+                                    HasSubstr("down to 80\n  examples of 640 at lr 0.0125 in phase 2")));
 }
 
 TEST(PlanTable, MarksWhereTheBatchIsAtItsCap) {

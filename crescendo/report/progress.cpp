@@ -36,13 +36,20 @@ std::string Bar(double done) {
 std::string Percent(double done) { return fmt::format("{:3.0f}%", std::floor(100 * done)); }
 
 std::string RateText(double per_second) {
-  return fmt::format("{} images/s",
-                     per_second < 10 ? fmt::format("{:.1f}", per_second) : WithThousands(std::llround(per_second)));
+  return per_second < 10 ? fmt::format("{:.1f}", per_second) : WithThousands(std::llround(per_second));
 }
 
 std::string LossText(double loss) { return fmt::format("loss {:.4f}", loss); }
 
 std::string AccuracyText(double accuracy) { return fmt::format("test {:.2f}%", 100 * accuracy); }
+
+// "1h02m"
+std::string ShortDurationText(double seconds) {
+  std::string text = DurationText(seconds);
+  std::erase(text, ' ');
+  if (const size_t minutes = text.find("min"); minutes != std::string::npos) text.erase(minutes + 1, 2);
+  return text;
+}
 
 // A piece of the line; among those that do not fit the one with the highest `spare` goes first.
 struct Piece {
@@ -63,18 +70,20 @@ std::string DurationText(double seconds) {
 std::string ProgressLine(const ProgressView& view, int width) {
   std::vector<Piece> pieces = {
       {Percent(view.done), 0},
-      {Bar(view.done), 6},
-      {fmt::format("phase {}/{}", view.phase, view.phases), 5},
-      {fmt::format("epoch {:.2f}/{:.4g}", view.epoch, view.epochs), 2},
-      {fmt::format("{} examples", WithThousands(view.examples)), 10},
-      {fmt::format("update {}/{}", WithThousands(view.updates), WithThousands(view.total_updates)), 7},
-      {fmt::format("batch {}", WithThousands(view.global_batch)), 4},
-      {fmt::format("lr {:.4g}", view.learning_rate), 8},
-      {LossText(view.loss), 3},
-      {RateText(view.examples_per_second), 9},
+      {Bar(view.done), 10},
+      {fmt::format("phase {}/{}", view.phase, view.phases), 4},
+      {fmt::format("{:.2f}ep", view.epoch), 8},
+      {fmt::format("{}sp", WithThousands(view.examples)), 9},
+      {fmt::format("upd {}", WithThousands(view.updates)), 7},
+      {fmt::format("batch {}", WithThousands(view.global_batch)), 3},
+      {fmt::format("lr {:.4g}", view.learning_rate), 6},
+      {LossText(view.loss), 2},
+      {fmt::format("{} img/s", RateText(view.examples_per_second)), 5},
   };
-  if (view.seconds_left >= 0) pieces.push_back({DurationText(view.seconds_left) + " left", 1});
-  if (view.test_accuracy >= 0) pieces.push_back({AccuracyText(view.test_accuracy), 3});
+  if (view.seconds_left >= 0) {
+    pieces.push_back({fmt::format("{}{} left", view.at_most ? "<" : "", ShortDurationText(view.seconds_left)), 1});
+  }
+  if (view.test_accuracy >= 0) pieces.push_back({AccuracyText(view.test_accuracy), 2});
   while (true) {
     std::string line;
     for (const Piece& piece : pieces) line += (line.empty() ? "" : "  ") + piece.text;
@@ -87,10 +96,13 @@ std::string ProgressLine(const ProgressView& view, int width) {
 
 std::string PlainProgressLine(const ProgressView& view) {
   std::string line = fmt::format(
-      "{}  phase {}/{}  epoch {:.2f}/{:.4g}  update {}/{}  batch {}  lr {:.4g}  {}  {}", Percent(view.done), view.phase,
-      view.phases, view.epoch, view.epochs, WithThousands(view.updates), WithThousands(view.total_updates),
-      WithThousands(view.global_batch), view.learning_rate, LossText(view.loss), RateText(view.examples_per_second));
-  if (view.seconds_left >= 0) line += fmt::format("  {} left", DurationText(view.seconds_left));
+      "{}  phase {}/{}  epoch {:.2f}/{:.4g}  {} examples  update {}/{}  batch {}  lr {:.4g}  {}  {} images/s",
+      Percent(view.done), view.phase, view.phases, view.epoch, view.epochs, WithThousands(view.examples),
+      WithThousands(view.updates), WithThousands(view.total_updates), WithThousands(view.global_batch),
+      view.learning_rate, LossText(view.loss), RateText(view.examples_per_second));
+  if (view.seconds_left >= 0) {
+    line += fmt::format("  {}{} left", view.at_most ? "at most " : "", DurationText(view.seconds_left));
+  }
   if (view.test_accuracy >= 0) line += "  " + AccuracyText(view.test_accuracy);
   return line;
 }
@@ -144,7 +156,7 @@ void Progress::Update(const UpdateRecord& record) {
   view_.learning_rate = setting.learning_rate;
   view_.loss = record.loss;
   view_.examples_per_second = record.examples_per_second;
-  view_.seconds_left = SecondsLeft();
+  EstimateTimeLeft();
   busy_since_ = clock_();
   ShowLine(phase_changed && !terminal_ && view_.phases <= kMostPhasesAnnounced);
 }
@@ -154,7 +166,7 @@ void Progress::Evaluation(const EvaluationRecord& record) {
   evaluation_seconds_ += now - busy_since_;
   busy_since_ = now;
   view_.test_accuracy = record.accuracy;
-  view_.seconds_left = SecondsLeft();
+  EstimateTimeLeft();
   ShowLine(true);
 }
 
@@ -175,13 +187,14 @@ void Progress::Footer(const RunFooter& footer) {
   Write(line + "\n");
 }
 
-double Progress::SecondsLeft() const {
-  if (estimate_.empty()) return -1;
+void Progress::EstimateTimeLeft() {
+  if (estimate_.empty()) return;
   const schedule::Examples examples = plan_.total_examples() - examples_;
   const schedule::Updates updates = plan_.total_updates() - updates_;
   // Evaluations come at equal distances in examples.
   const double evaluations = evaluation_seconds_ * Ratio(examples, examples_);
-  return estimate_.SecondsFor(examples, updates) + evaluations;
+  view_.seconds_left = estimate_.SecondsFor(examples, updates) + evaluations;
+  view_.at_most = estimate_.IsBoundFor(examples, updates);
 }
 
 void Progress::ShowLine(bool now) {

@@ -31,10 +31,12 @@ struct ProgressView {
   double loss = 0;
   double examples_per_second = 0;
   double seconds_left = -1;   // below 0: not known yet
+  bool at_most = false;       // seconds_left is a bound: no batch as large as those to come was timed yet
   double test_accuracy = -1;  // 0 to 1; below 0: not evaluated yet
 };
 
-// The line for a terminal: at most `width` columns, without a newline. What matters least is left out first.
+// The line for a terminal, in short words ("61.50ep  3,075,000sp": position in epochs and in samples, as in a config):
+// at most `width` columns, without a newline. What matters least is left out first.
 std::string ProgressLine(const ProgressView& view, int width);
 
 // The line for a file.
@@ -62,7 +64,7 @@ class Progress {
   void ShowLine(bool now);
   void Write(const std::string& text) const;
   int Width() const;
-  double SecondsLeft() const;
+  void EstimateTimeLeft();
 
   const schedule::Plan& plan_;
   int fd_;

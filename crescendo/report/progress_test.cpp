@@ -46,10 +46,9 @@ ProgressView SomeView() {
 }
 
 TEST(Progress, LineShowsEverythingWhereThereIsRoom) {
-  EXPECT_EQ(
-      ProgressLine(SomeView(), 200),
-      " 29%  [====            ]  phase 2/4  epoch 61.50/204.8  3,075,000 examples  update 23,555/28,891  batch 640  "
-      "lr 0.1  loss 0.2500  1,850 images/s  1 h 02 min left  test 91.35%");
+  EXPECT_EQ(ProgressLine(SomeView(), 200),
+            " 29%  [====            ]  phase 2/4  61.50ep  3,075,000sp  upd 23,555  batch 640  lr 0.1  loss 0.2500  "
+            "1,850 img/s  1h02m left  test 91.35%");
 }
 
 TEST(Progress, LineFitsEveryWidthAndKeepsWhatMatters) {
@@ -60,8 +59,23 @@ TEST(Progress, LineFitsEveryWidthAndKeepsWhatMatters) {
   }
   EXPECT_EQ(ProgressLine(SomeView(), 2), " 2");
   EXPECT_EQ(ProgressLine(SomeView(), 0), "");
-  EXPECT_EQ(ProgressLine(SomeView(), 80),
-            " 29%  epoch 61.50/204.8  batch 640  loss 0.2500  1 h 02 min left  test 91.35%");
+  EXPECT_EQ(ProgressLine(SomeView(), 79),
+            " 29%  phase 2/4  batch 640  loss 0.2500  1,850 img/s  1h02m left  test 91.35%");
+  EXPECT_EQ(ProgressLine(SomeView(), 99),
+            " 29%  phase 2/4  upd 23,555  batch 640  lr 0.1  loss 0.2500  1,850 img/s  1h02m left  test 91.35%");
+  EXPECT_EQ(ProgressLine(SomeView(), 119),
+            " 29%  phase 2/4  61.50ep  3,075,000sp  upd 23,555  batch 640  lr 0.1  loss 0.2500  1,850 img/s  "
+            "1h02m left  test 91.35%");
+}
+
+TEST(Progress, PlainLineSaysTheSameInFullWords) {
+  ProgressView view = SomeView();
+  EXPECT_EQ(PlainProgressLine(view),
+            " 29%  phase 2/4  epoch 61.50/204.8  3,075,000 examples  update 23,555/28,891  batch 640  lr 0.1  "
+            "loss 0.2500  1,850 images/s  1 h 02 min left  test 91.35%");
+  view.at_most = true;
+  EXPECT_THAT(PlainProgressLine(view), HasSubstr("  at most 1 h 02 min left  "));
+  EXPECT_THAT(ProgressLine(view, 99), HasSubstr("  <1h02m left  "));
 }
 
 TEST(Progress, DurationsReadAsPeopleSayThem) {
@@ -134,7 +148,7 @@ TEST(Progress, InAFileIsALineEveryTenSecondsAndAtEvaluationsAndChangesOfPhase) {
   ASSERT_EQ(lines.size(), 3);
   EXPECT_THAT(lines[0], AllOf(Not(HasSubstr("test")), Not(HasSubstr(" left"))))
       << "nothing can be told from one update";
-  EXPECT_THAT(lines[1], HasSubstr(" left"));
+  EXPECT_THAT(lines[1], HasSubstr("  at most "));
   EXPECT_THAT(lines[2], AllOf(StartsWith("  0%  phase 1/4"), HasSubstr("update 100/"), EndsWith("test 50.00%")));
   EXPECT_THAT(ReadFile(folder / "log"), Not(HasSubstr("\r")));
 
@@ -173,6 +187,7 @@ TEST(Progress, TimeLeftStaysRightWhenTheBatchChanges) {
   EXPECT_TRUE(line.find(DurationText(seconds) + " left") != std::string::npos ||
               line.find(DurationText(seconds + 10) + " left") != std::string::npos)
       << line << "\nexpected about " << DurationText(seconds);
+  EXPECT_THAT(line, Not(HasSubstr("at most"))) << "a second batch was timed";
   close(fd);
 }
 

@@ -10,6 +10,9 @@ constexpr double kMemorySeconds = 600;
 // Below this share of its possible size the determinant of the fit is noise: all updates had nearly the same batch.
 constexpr double kLeastIndependence = 1e-4;
 
+// A mean batch up to so many times another is the same: short updates are among those measured.
+constexpr double kSameBatch = 1.01;
+
 }  // namespace
 
 void TimeEstimate::Measured(schedule::Examples examples, schedule::Updates updates, double seconds) {
@@ -24,14 +27,24 @@ void TimeEstimate::Measured(schedule::Examples examples, schedule::Updates updat
   updates_seconds_ = kept * updates_seconds_ + u;
 }
 
+double TimeEstimate::Determinant() const {
+  const double size = examples_examples_ * updates_updates_;
+  const double determinant = size - examples_updates_ * examples_updates_;
+  return determinant > kLeastIndependence * size ? determinant : 0;
+}
+
+bool TimeEstimate::IsBoundFor(schedule::Examples examples, schedule::Updates updates) const {
+  if (empty() || Determinant() > 0) return false;
+  const double measured = examples_examples_ / examples_updates_;  // the one batch
+  return static_cast<double>(examples.value()) > kSameBatch * measured * static_cast<double>(updates.value());
+}
+
 double TimeEstimate::SecondsFor(schedule::Examples examples, schedule::Updates updates) const {
   if (empty()) return 0;
   // The normal equations of seconds ~ a e + b u, with neither cost below 0.
   double per_example = examples_seconds_ / examples_examples_;
   double per_update = 0;
-  const double size = examples_examples_ * updates_updates_;
-  const double determinant = size - examples_updates_ * examples_updates_;
-  if (determinant > kLeastIndependence * size) {
+  if (const double determinant = Determinant(); determinant > 0) {
     const double a = (examples_seconds_ * updates_updates_ - updates_seconds_ * examples_updates_) / determinant;
     const double b = (updates_seconds_ * examples_examples_ - examples_seconds_ * examples_updates_) / determinant;
     if (a < 0) {

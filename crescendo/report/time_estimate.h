@@ -2,8 +2,8 @@
 //
 // An update costs something for each of its examples and something for itself (gradient sums, the optimizer's pass over
 // the weights, launches). So seconds = a examples + b updates, with a and b fitted to what was measured. Where only one
-// batch was seen yet the two cannot be told apart and everything is put on the examples: for a growing batch that
-// estimate errs on the long side.
+// batch was seen yet the two cannot be told apart and everything is put on the examples: for larger batches that is
+// more than they can cost, so what is given is a bound.
 #pragma once
 
 #include "crescendo/schedule/units.h"
@@ -19,9 +19,14 @@ class TimeEstimate {
   // Seconds for a stretch to come; 0 before anything was measured.
   double SecondsFor(schedule::Examples examples, schedule::Updates updates) const;
 
+  // Whether SecondsFor gives more than the stretch takes: its batch is larger than all that were measured so far.
+  bool IsBoundFor(schedule::Examples examples, schedule::Updates updates) const;
+
   bool empty() const { return examples_seconds_ == 0; }
 
  private:
+  double Determinant() const;  // 0 where examples and updates cannot be told apart
+
   // Sums of a least-squares fit in which a stretch weighs 1 / its seconds: those of e e, e u, u u over t; of e and u.
   double examples_examples_ = 0;
   double examples_updates_ = 0;

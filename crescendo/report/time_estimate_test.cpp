@@ -36,6 +36,10 @@ TEST(TimeEstimate, ErrsOnTheLongSideForABatchItHasNotSeen) {
   TimeEstimate estimate;
   for (int i = 0; i < 100; ++i) machine.Train(estimate, 128, 1);
   EXPECT_GT(estimate.SecondsFor(Examples{128'000}, Updates{10}), machine.Seconds(128'000, 10));
+  EXPECT_TRUE(estimate.IsBoundFor(Examples{128'000}, Updates{10}));
+  EXPECT_FALSE(estimate.IsBoundFor(Examples{128'000}, Updates{1000})) << "the batch it has seen";
+  machine.Train(estimate, 640, 5);
+  EXPECT_FALSE(estimate.IsBoundFor(Examples{128'000}, Updates{10}));
 }
 
 TEST(TimeEstimate, TellsExamplesFromUpdatesOnceItHasSeenTwoBatches) {

@@ -53,8 +53,8 @@ inline constexpr auto kEnumCases<schedule::ScalingRule> = std::to_array<EnumCase
 
 template <>
 inline constexpr auto kEnumCases<schedule::NoiseForm> = std::to_array<EnumCase<schedule::NoiseForm>>({
-    {schedule::NoiseForm::kSmallBatch, "small_batch", "lr N / (B (1-m)), the paper's working form"},
-    {schedule::NoiseForm::kExact, "exact", "lr (N/B - 1) / (1-m)"},
+    {schedule::NoiseForm::kSmallBatch, "small_batch", "N/B, the paper's working form"},
+    {schedule::NoiseForm::kExact, "exact", "N/B - 1"},
 });
 
 template <>

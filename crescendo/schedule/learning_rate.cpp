@@ -31,25 +31,6 @@ void RequireIncreasing(const Range& positions, Position position_of, const char*
   }
 }
 
-// The starts of the cycles of SGDR, up to `length`.
-std::vector<Examples> CycleStarts(const Restarts& shape, Examples length) {
-  constexpr size_t kMostCycles = 1'000'000;
-  if (shape.first_cycle <= Examples{0}) throw UserError("the first cycle of a schedule with restarts has no length");
-  std::vector<Examples> starts;
-  double start = 0;
-  double cycle = static_cast<double>(shape.first_cycle.value());
-  while (start < static_cast<double>(length.value())) {
-    if (starts.size() == kMostCycles) {
-      throw UserError(fmt::format("a first cycle of {} examples gives more than {} restarts", shape.first_cycle.value(),
-                                  kMostCycles));
-    }
-    starts.emplace_back(std::llround(start));
-    start += cycle;
-    cycle *= shape.cycle_factor;
-  }
-  return starts;
-}
-
 // Where each shape is not smooth or turns: the ends of its pieces inside (0, length). Also checks the shape.
 struct BreaksOf {
   Examples length;
@@ -62,7 +43,7 @@ struct BreaksOf {
         shape.boundaries, [](Examples e) { return e; }, "the boundaries of a step schedule");
     return shape.boundaries;
   }
-  std::vector<Examples> operator()(const Restarts& shape) const { return CycleStarts(shape, length); }
+  std::vector<Examples> operator()(const Restarts&) const { return {}; }  // the begins of CyclesOf
   std::vector<Examples> operator()(const Exponential& shape) const {
     if (shape.period <= Examples{0}) throw UserError("the period of an exponential schedule has no length");
     return {};
@@ -101,6 +82,10 @@ LearningRate::LearningRate(double peak, Shape shape, Examples length, Warmup war
     : peak_(peak), shape_(std::move(shape)), length_(length), warmup_(warmup) {
   if (length <= Examples{0}) throw UserError("the training has no length: not one example");
   breaks_ = std::visit(BreaksOf{length}, shape_);
+  if (const auto* restarts = std::get_if<Restarts>(&shape_)) {
+    cycles_ = CyclesOf(*restarts, length);
+    for (const Cycle& cycle : cycles_) breaks_.push_back(cycle.begin);
+  }
   if (const auto* one_cycle = std::get_if<OneCycle>(&shape_)) rise_end_ = one_cycle->rise;
   if (const auto* table = std::get_if<Table>(&shape_)) {
     const auto largest = std::max_element(table->points.begin(), table->points.end(),
@@ -113,6 +98,24 @@ LearningRate::LearningRate(double peak, Shape shape, Examples length, Warmup war
   std::sort(breaks_.begin(), breaks_.end());
   breaks_.erase(std::unique(breaks_.begin(), breaks_.end()), breaks_.end());
   std::erase_if(breaks_, [&](Examples e) { return e <= Examples{0} || e > length; });
+}
+
+std::vector<LearningRate::Cycle> LearningRate::CyclesOf(const Restarts& shape, Examples length) {
+  constexpr size_t kMostCycles = 1'000'000;
+  if (shape.first_cycle <= Examples{0}) throw UserError("the first cycle of a schedule with restarts has no length");
+  std::vector<Cycle> cycles;
+  double begin = 0;
+  double cycle = static_cast<double>(shape.first_cycle.value());
+  while (begin <= static_cast<double>(length.value())) {  // also the one that would begin at the end
+    if (cycles.size() == kMostCycles) {
+      throw UserError(fmt::format("a first cycle of {} examples gives more than {} restarts", shape.first_cycle.value(),
+                                  kMostCycles));
+    }
+    cycles.push_back({Examples{std::llround(begin)}, cycle});
+    begin += cycle;
+    cycle *= shape.cycle_factor;
+  }
+  return cycles;
 }
 
 double LearningRate::At(Examples position) const {
@@ -142,19 +145,10 @@ double LearningRate::ShapeAt(Examples position) const {
       return HalfCosine(rate.peak_, shape.final_rate, Share(p, rate.length_));
     }
     double operator()(const Restarts& shape) const {
-      // Added up as CycleStarts does, so that both agree on the example where a cycle begins.
-      double start = 0;
-      double cycle = static_cast<double>(shape.first_cycle.value());
-      const double at = static_cast<double>(p.value());
-      if (shape.cycle_factor == 1) {
-        start = std::floor(at / cycle) * cycle;
-      } else {
-        while (std::llround(start + cycle) <= p.value()) {
-          start += cycle;
-          cycle *= shape.cycle_factor;
-        }
-      }
-      return HalfCosine(rate.peak_, shape.final_rate, (at - static_cast<double>(std::llround(start))) / cycle);
+      const auto after = std::upper_bound(rate.cycles_.begin(), rate.cycles_.end(), p,
+                                          [](Examples at, const Cycle& cycle) { return at < cycle.begin; });
+      const Cycle& cycle = *std::prev(after);
+      return HalfCosine(rate.peak_, shape.final_rate, static_cast<double>((p - cycle.begin).value()) / cycle.length);
     }
     double operator()(const Exponential& shape) const {
       return rate.peak_ * std::pow(shape.factor, Share(p, shape.period));

@@ -99,6 +99,13 @@ class LearningRate {
   const Warmup& warmup() const { return warmup_; }
 
  private:
+  // Of a schedule with restarts. Its length is no whole number of examples where cycles grow.
+  struct Cycle {
+    Examples begin;
+    double length;
+  };
+
+  static std::vector<Cycle> CyclesOf(const Restarts& shape, Examples length);
   double ShapeAt(Examples position) const;
 
   double peak_;
@@ -106,6 +113,7 @@ class LearningRate {
   Examples length_;
   Warmup warmup_;
   Examples rise_end_;             // where the shape has its first maximum
+  std::vector<Cycle> cycles_;     // increasing
   std::vector<Examples> breaks_;  // ends of pieces, increasing, the last is length_
 };
 

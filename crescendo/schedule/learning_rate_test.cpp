@@ -39,6 +39,23 @@ TEST(LearningRate, RestartsBeginAgainAfterCyclesThatGrow) {  // cycles: 0-100, 1
   ExpectRates({1, Restarts{Examples{100}, 1, 0}, kLength}, {{0, 1}, {50, 0.5}, {100, 1}, {850, 0.5}, {900, 1}});
 }
 
+// A thousand cycles, each a little longer than the one before: each begins at the peak and ends near 0.
+TEST(LearningRate, RestartsFindTheCycleOfEachPosition) {
+  const Examples length{2'000'000};
+  const LearningRate rate(1, Restarts{Examples{1000}, 1.001, 0}, length);
+  int64_t cycles = 0;
+  double begin = 0;
+  for (double cycle = 1000; begin < static_cast<double>(length.value()); cycle *= 1.001, ++cycles) {
+    const int64_t first = std::llround(begin);
+    ExpectRates(rate, {{first, 1}});
+    begin += cycle;
+    if (begin > static_cast<double>(length.value())) break;
+    EXPECT_LT(rate.At(Examples{std::llround(begin) - 1}), 1e-5);
+    EXPECT_EQ(rate.PieceEnd(Examples{first}), Examples{std::llround(begin)});
+  }
+  EXPECT_GT(cycles, 1000);
+}
+
 TEST(LearningRate, ExponentialFallsByItsFactorOverEachPeriod) {
   ExpectRates({1, Exponential{Examples{200}, 0.25}, kLength}, {{0, 1}, {100, 0.5}, {200, 0.25}, {400, 0.0625}});
 }

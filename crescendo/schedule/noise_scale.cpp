@@ -1,5 +1,7 @@
 #include "crescendo/schedule/noise_scale.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 namespace crescendo::schedule {
@@ -13,6 +15,11 @@ double BatchFactor(NoiseLaw law, Examples train_examples, Examples global_batch)
 }
 
 }  // namespace
+
+std::string FormulaText(NoiseLaw law) {
+  return fmt::format("lr {}({}) / (1-m)", law.rule == ScalingRule::kLinear ? "" : "sqrt",
+                     law.form == NoiseForm::kExact ? "N/B - 1" : "N/B");
+}
 
 double NoiseScale(NoiseLaw law, double learning_rate, Examples train_examples, Examples global_batch, double momentum) {
   return learning_rate * BatchFactor(law, train_examples, global_batch) / (1 - momentum);

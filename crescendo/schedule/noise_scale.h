@@ -11,6 +11,8 @@
 // two forms under the root.
 #pragma once
 
+#include <string>
+
 #include "crescendo/schedule/corner_cases.h"
 #include "crescendo/schedule/units.h"
 
@@ -21,6 +23,9 @@ struct NoiseLaw {
   ScalingRule rule = ScalingRule::kLinear;
   NoiseForm form = NoiseForm::kSmallBatch;
 };
+
+// The formula of g as people write it: "lr (N/B) / (1-m)".
+std::string FormulaText(NoiseLaw law);
 
 // g. 0 for B = N in the exact form. REQUIRES 0 < B <= N, m < 1.
 double NoiseScale(NoiseLaw law, double learning_rate, Examples train_examples, Examples global_batch, double momentum);

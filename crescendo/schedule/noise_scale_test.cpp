@@ -57,6 +57,13 @@ TEST(NoiseScale, NoNoiseNeedsAnInfiniteBatchOrAllExamples) {
   EXPECT_EQ(BatchForNoise(kExact, 0, 0.1, kCifar, 0.9), 50'000);
 }
 
+TEST(NoiseScale, HasAFormulaForPeople) {
+  EXPECT_EQ(FormulaText({ScalingRule::kLinear, NoiseForm::kSmallBatch}), "lr (N/B) / (1-m)");
+  EXPECT_EQ(FormulaText({ScalingRule::kLinear, NoiseForm::kExact}), "lr (N/B - 1) / (1-m)");
+  EXPECT_EQ(FormulaText({ScalingRule::kSquareRoot, NoiseForm::kSmallBatch}), "lr sqrt(N/B) / (1-m)");
+  EXPECT_EQ(FormulaText({ScalingRule::kSeesaw, NoiseForm::kExact}), "lr sqrt(N/B - 1) / (1-m)");
+}
+
 TEST(LostEpochs, AreTheBatchOverTheExamplesTimesOneMinusMomentum) {
   EXPECT_DOUBLE_EQ(LostEpochs(Examples{128}, kCifar, 0.9), 0.0256);
   EXPECT_DOUBLE_EQ(LostEpochs(Examples{5120}, kCifar, 0.9), 1.024);

@@ -99,13 +99,17 @@ struct Phase {
   double learning_rate_end = 0;
   double reference_learning_rate = 0;
   double reference_learning_rate_end = 0;
+  double reference_momentum = 0;
   double noise_scale = 0;  // in the form held constant
   double noise_scale_end = 0;
   double noise_scale_small_batch = 0;
+  double noise_scale_small_batch_end = 0;
   double noise_scale_exact = 0;
+  double noise_scale_exact_end = 0;
   double reference_noise_scale = 0;  // in the form held constant
-  bool at_cap = false;               // the batch would be larger without its limit
-  double lost_epochs = 0;            // B / (N (1 - m))
+  double reference_noise_scale_end = 0;
+  bool at_cap = false;     // the batch would be larger without its limit
+  double lost_epochs = 0;  // B / (N (1 - m))
 };
 
 class Plan {

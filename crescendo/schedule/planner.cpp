@@ -96,14 +96,20 @@ Phase DescribePhase(const PlanRequest& request, Examples largest, const UpdateGr
   phase.learning_rate_end = LearningRateOf(request, last, batch);
   phase.reference_learning_rate = reference_rate.At(first);
   phase.reference_learning_rate_end = reference_rate.At(last);
+  phase.reference_momentum = request.reference.momentum.At(first);
   const auto noise = [&](NoiseLaw law, double rate) {
     return NoiseScale(law, rate, request.train_examples, batch, phase.momentum);
   };
   phase.noise_scale = noise(request.law, phase.learning_rate);
   phase.noise_scale_end = noise(request.law, phase.learning_rate_end);
-  phase.noise_scale_small_batch = noise({request.law.rule, NoiseForm::kSmallBatch}, phase.learning_rate);
-  phase.noise_scale_exact = noise({request.law.rule, NoiseForm::kExact}, phase.learning_rate);
+  const NoiseLaw small_batch{request.law.rule, NoiseForm::kSmallBatch};
+  const NoiseLaw exact{request.law.rule, NoiseForm::kExact};
+  phase.noise_scale_small_batch = noise(small_batch, phase.learning_rate);
+  phase.noise_scale_small_batch_end = noise(small_batch, phase.learning_rate_end);
+  phase.noise_scale_exact = noise(exact, phase.learning_rate);
+  phase.noise_scale_exact_end = noise(exact, phase.learning_rate_end);
   phase.reference_noise_scale = ReferenceNoiseScale(request, first);
+  phase.reference_noise_scale_end = ReferenceNoiseScale(request, last);
   phase.at_cap = batch == largest && request.policy == Policy::kGrow &&
                  std::max(IdealBatch(request, first), IdealBatch(request, last)) > Value(largest) + 0.5;
   phase.lost_epochs = LostEpochs(batch, request.train_examples, phase.momentum);

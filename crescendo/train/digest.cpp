@@ -16,7 +16,6 @@
 #include "crescendo/nn/safetensors.h"
 #include "crescendo/report/plan_report.h"
 #include "crescendo/train/build.h"
-#include "crescendo/train/run_folder.h"
 #include "crescendo/train/weights.h"
 
 namespace crescendo::train {
@@ -114,7 +113,7 @@ std::string DigestOfOrder(const schedule::Plan& plan, uint64_t seed) {
 }
 
 RunDigest DigestRun(const std::filesystem::path& path) {
-  const std::filesystem::path file = std::filesystem::is_directory(path) ? RunFolder(path).weights() : path;
+  const std::filesystem::path file = WeightsAt(path);
   const config::Options options = ReadOptions(file, {});
   RunDigest digest;
   digest.settings = DigestOfSettings(options);

@@ -248,7 +248,7 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
 }
 
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
-  const std::filesystem::path file = std::filesystem::is_directory(path) ? RunFolder(path).weights() : path;
+  const std::filesystem::path file = WeightsAt(path);
   const config::Options options = ReadOptions(file, overrides);
   Parts parts = Build(options);
   LoadWeights(file, *parts.model);

@@ -12,6 +12,7 @@
 #include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 #include "crescendo/nn/safetensors.h"
+#include "crescendo/train/run_folder.h"
 
 namespace crescendo::train {
 namespace {
@@ -32,6 +33,18 @@ void SaveWeights(const std::filesystem::path& path, const nn::Model& model, cons
                  report::RunEnd end) {
   nn::WriteSafetensors(path, TensorsOf(model),
                        {{kConfigKey, config::ToToml(options)}, {kEndKey, std::string(NameOf(end))}});
+}
+
+std::filesystem::path WeightsAt(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path;
+  const RunFolder run(path);
+  if (std::filesystem::exists(run.log()) && !std::filesystem::exists(run.weights())) {
+    throw UserError(
+        fmt::format("there is no {0}: a run saves its weights when it ends, and this one has not ended; if it was "
+                    "killed, `crescendo resume {1}` goes on with it",
+                    run.weights().string(), path.string()));
+  }
+  return run.weights();
 }
 
 config::Options ReadOptions(const std::filesystem::path& path, const std::vector<std::string>& overrides) {

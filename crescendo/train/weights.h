@@ -15,6 +15,9 @@ namespace crescendo::train {
 void SaveWeights(const std::filesystem::path& path, const nn::Model& model, const config::Options& options,
                  report::RunEnd end);
 
+// The file of the weights at `path`: that file, or the folder of a run. UserError for a run that has saved none yet.
+std::filesystem::path WeightsAt(const std::filesystem::path& path);
+
 // The options the weights were trained with, with `overrides` ("key=value"). UserError where the file is not one of
 // ours.
 config::Options ReadOptions(const std::filesystem::path& path, const std::vector<std::string>& overrides);

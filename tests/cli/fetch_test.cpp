@@ -38,6 +38,7 @@ TEST_F(FetchCommand, UnknownNamesAndMissingFilesAreTheUsersMistake) {
   result = Crescendo({"fetch", "mnist", "--from", "nowhere"});
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(result.errors, HasSubstr("--from nowhere: there is no such file or folder"));
+  EXPECT_FALSE(Exists("data/mnist.part"));
 }
 
 TEST_F(FetchCommand, TakesFilesThatAreHereWithoutANetwork) {

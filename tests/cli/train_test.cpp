@@ -187,9 +187,13 @@ TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
   TrainSmall();
   folder_.Write("cut.safetensors", Read("run/weights.safetensors").substr(0, 1000));
   fs::create_directory(folder_ / "empty");
+  folder_.Write("killed/run.jsonl", "");
   for (const Case& wrong : std::vector<Case>{
            {{"nowhere"}, "cannot read nowhere: No such file or directory"},
            {{"empty"}, "cannot read empty/weights.safetensors: No such file or directory"},
+           {{"killed"},
+            "there is no killed/weights.safetensors: a run saves its weights when it ends, and this one has "
+            "not ended; if it was killed, `crescendo resume killed` goes on with it"},
            {{"small.toml"}, "small.toml is not a safetensors file"},
            {{"cut.safetensors"}, "cut.safetensors is not a safetensors file"},
            {{"run", "model.hidden=[17]"}, "has shape [16, 2], the model needs [17, 2]"},
