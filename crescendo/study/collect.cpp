@@ -51,8 +51,9 @@ fs::path LogOf(const fs::path& path) {
   if (fs::exists(LogFile(path))) return LogFile(path);
   for (const auto& entry : fs::directory_iterator(path)) {
     if (!IsRunFolder(entry.path())) continue;
-    throw UserError(fmt::format("{} holds the runs of a study; give the study's file, or folders of runs such as {}",
-                                path.string(), entry.path().string()));
+    throw UserError(
+        fmt::format("{} holds runs and is none; give their folders, such as {}, or the study that made them",
+                    path.string(), entry.path().string()));
   }
   throw UserError(fmt::format("{} is no folder of a run: it has no run.jsonl", path.string()));
 }

@@ -202,8 +202,8 @@ TEST_F(RunnerTest, AReportOfWhatIsNoRunSaysWhatWouldBe) {
     }
     return std::string();
   };
-  EXPECT_THAT(complaint("runs"), ::testing::MatchesRegex("runs holds the runs of a study; give the study's file, or "
-                                                         "folders of runs such as .*/runs/(decay|grow)-[1-3]-.*"));
+  EXPECT_THAT(complaint("runs"), ::testing::MatchesRegex("runs holds runs and is none; give their folders, such as "
+                                                         ".*/runs/(decay|grow)-[1-3]-.*, or the study that made them"));
   EXPECT_EQ(complaint("base.toml"),
             "base.toml is a config; a report takes the folders of runs, or a study (a file with [variants])");
   std::filesystem::create_directory(folder_ / "empty");
