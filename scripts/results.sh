@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The studies behind docs/results.md: runs what is missing of each, then writes its tables to results/NAME.md and a line per run to
-# results/NAME.csv.
+# The studies behind docs/results.md: runs what is missing of each, then writes its tables to results/NAME.md, a line per run to
+# results/NAME.csv, and all of it with the curves to results/NAME.json (about 25 KB a variant).
 #   scripts/results.sh [NAME...]     NAME: recipes/studies/NAME.toml; without any, all of them
 # JOBS=1 runs at a time as many as you say; CRESCENDO=PROGRAM takes another build.
 set -euo pipefail
@@ -12,5 +12,5 @@ names=("$@")
 for name in "${names[@]}"; do
   study=recipes/studies/$name.toml
   "$crescendo" compare "$study" ${JOBS:+--jobs "$JOBS"}
-  for format in md csv; do "$crescendo" report "$study" --format "$format" --out "results/$name.$format"; done
+  for format in md csv json; do "$crescendo" report "$study" --out "results/$name.$format"; done
 done

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <iostream>
@@ -35,8 +36,10 @@ study::RunnerOptions OptionsFor(const study::Study& study, const Arguments& argu
   study::RunnerOptions options;
   options.program = std::filesystem::read_symlink("/proc/self/exe");
   options.cores = train::UsableCores();
-  const auto device = study.variants.front().options.run.device;
-  if (device != config::DeviceName::kCpu) options.gpus = train::VisibleGpus();
+  const bool any_may_use_a_gpu = std::ranges::any_of(study.variants, [](const study::Variant& variant) {
+    return variant.options.run.device != config::DeviceName::kCpu;
+  });
+  if (any_may_use_a_gpu) options.gpus = train::VisibleGpus();
   const auto devices = static_cast<int64_t>(options.gpus.size());
   options.jobs = arguments.jobs.value_or(devices > 0 ? devices : options.cores);
   options.retry_failed = arguments.retry_failed;
@@ -70,11 +73,10 @@ int Compare(const Arguments& arguments) {
   const study::RunnerOptions options = OptionsFor(study, arguments);
   const std::atomic<int>& stop_signal = CatchStopSignals();
   study::RunnerResult result = Run(stage, options, stop_signal);
-  int64_t crashed = result.crashed;
-  while (!stage.is_last && stop_signal == 0) {
+  const auto has_ended = [](const study::TrialRun& run) { return study::HasEnded(run.state); };
+  while (!stage.is_last && std::ranges::all_of(result.runs, has_ended)) {
     stage = study::CurrentStage(study, train::BuildPlan);
     result = Run(stage, options, stop_signal);
-    crashed += result.crashed;
   }
   const report::StudyResults results = study::CollectStudy(stage.study, stage.trials, result.runs);
   std::cout << report::StudyTable(results, report::Summarize(results));
@@ -82,12 +84,11 @@ int Compare(const Arguments& arguments) {
     std::cerr << "crescendo: stopped; the same command goes on from here\n";
     return 128 + stop_signal;
   }
-  if (crashed > 0) {
-    std::cerr << fmt::format("crescendo: {} {} crashed; --retry-failed runs them again\n", crashed,
-                             crashed == 1 ? "run" : "runs");
-    return 1;
-  }
-  return 0;
+  if (!result.mistake.empty()) throw UserError(result.mistake);
+  const std::string left = study::WhatIsLeft(result.runs);
+  if (left.empty()) return 0;
+  std::cerr << fmt::format("crescendo: {}\n", left);
+  return 1;
 }
 
 }  // namespace

@@ -47,6 +47,7 @@ struct Arguments {
   ReportFormat format = ReportFormat::kTable;
   bool format_given = false;
   std::optional<int64_t> seeds;
+  int64_t workers = 16;
 };
 
 report::StudyResults Collect(const Arguments& arguments) {
@@ -83,35 +84,47 @@ bool IsPlainComparison(const report::StudyResults& results) {
          std::ranges::all_of(results.variants, [](const auto& variant) { return variant.runs.size() == 1; });
 }
 
-std::string PlainComparison(const report::StudyResults& results) {
+std::string PlainComparison(const report::StudyResults& results, const std::string& no_verdict) {
   std::vector<report::NamedRun> runs;
   for (const report::StudyVariant& variant : results.variants) {
     runs.push_back({variant.name, variant.runs.front().log->summary});
     const std::string& warning = runs.back().run.warning;
     if (!warning.empty()) std::cerr << "crescendo: " << warning << '\n';
   }
-  return report::ComparisonTable(runs);
+  return report::ComparisonTable(runs, no_verdict);
 }
 
-std::string Text(const report::StudyResults& results, ReportFormat format) {
-  if (format == ReportFormat::kCsv) return report::StudyCsv(results);
-  if (format == ReportFormat::kTable && IsPlainComparison(results)) return PlainComparison(results);
-  const report::StudySummary summary = report::Summarize(results);
+std::string Text(const report::StudyResults& results, ReportFormat format, int64_t workers) {
+  const report::StudySummary summary = report::Summarize(results, workers);
   switch (format) {
+    case ReportFormat::kTable:
+      return IsPlainComparison(results) ? PlainComparison(results, summary.no_verdict)
+                                        : report::StudyTable(results, summary);
+    case ReportFormat::kCsv:
+      return report::StudyCsv(results);
     case ReportFormat::kHtml:
       return report::StudyPage(results, summary);
     case ReportFormat::kMarkdown:
       return report::StudyMarkdown(results, summary);
     case ReportFormat::kJson:
       return report::StudyJson(results, summary);
-    default:
-      return report::StudyTable(results, summary);
   }
+  return "";
+}
+
+// What is written into a file is what its name's ending says.
+ReportFormat FormatOf(const Arguments& arguments) {
+  if (arguments.format_given || arguments.out.empty()) return arguments.format;
+  const std::string ending = std::filesystem::path(arguments.out).extension().string();
+  const auto format = ParseEnum<ReportFormat>(ending.empty() ? "" : ending.substr(1));
+  if (format) return *format;
+  throw UserError(fmt::format(
+      "--out {}: a name that ends in .html, .md, .csv or .json says the format; else --format must", arguments.out));
 }
 
 void Report(const Arguments& arguments) {
-  const ReportFormat format = arguments.format_given || arguments.out.empty() ? arguments.format : ReportFormat::kHtml;
-  const std::string text = Text(Collect(arguments), format);
+  const ReportFormat format = FormatOf(arguments);
+  const std::string text = Text(Collect(arguments), format, arguments.workers);
   if (arguments.out.empty()) {
     std::cout << text;
     return;
@@ -130,8 +143,12 @@ void AddReportCommand(CLI::App& app, int& /*exit_code*/) {
                    "folders of runs, or one study file with the options to change that its runs were made with")
       ->required();
   AddEnumOption(*command, "--format", arguments->format, "how to show it");
-  command->add_option("--out", arguments->out, "write it into this file; as a page, unless --format says otherwise");
+  command->add_option("--out", arguments->out,
+                      "write it into this file, in the format of its ending unless --format says otherwise");
   command->add_option("--seeds", arguments->seeds, "of a study: the seeds 1 to this, instead of its own");
+  command->add_option("--workers", arguments->workers, "of a study: how many workers to estimate the time for")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   command->footer(R"(Examples:
   crescendo report recipes/studies/letter.toml
   crescendo report recipes/studies/letter.toml --out letter.html

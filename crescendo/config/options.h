@@ -467,7 +467,10 @@ struct RunOptions {
            .minimum = 1,
            .maximum = 1e6});
     visit("log_every", self.log_every,
-          {.unit = "updates", .sentence = "how often an update is written to run.jsonl", .minimum = 1, .maximum = 1e9});
+          {.unit = "updates",
+           .sentence = "how often an update is written to run.jsonl; the first and last of each phase always are",
+           .minimum = 1,
+           .maximum = 1e9});
     visit("evaluate_every", self.evaluate_every,
           {.sentence = "how often the test set is evaluated; always at the end"});
   }

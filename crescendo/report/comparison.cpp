@@ -64,7 +64,7 @@ std::string UpdatesSentence(const std::vector<const NamedRun*>& runs) {
 
 }  // namespace
 
-std::string ComparisonTable(const std::vector<NamedRun>& runs) {
+std::string ComparisonTable(const std::vector<NamedRun>& runs, const std::string& no_verdict) {
   TextTable table(
       {{"name", Align::kLeft}, {"updates"}, {"test accuracy"}, {"seconds"}, {"images/s"}, {"", Align::kLeft}});
   std::vector<const NamedRun*> finished;
@@ -75,6 +75,7 @@ std::string ComparisonTable(const std::vector<NamedRun>& runs) {
     }
   }
   std::string out = table.Render();
+  if (!no_verdict.empty()) return out + '\n' + Wrapped(no_verdict, kWidth, 0);
   if (finished.size() < 2) return out;
   return out + '\n' + Wrapped(AccuracySentence(finished), kWidth, 0) + Wrapped(UpdatesSentence(finished), kWidth, 0);
 }

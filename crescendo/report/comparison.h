@@ -15,8 +15,8 @@ struct NamedRun {
 };
 
 // A row per run: updates, final test accuracy, seconds of training, images per second; then sentences: how far the
-// accuracies lie apart and how many times fewer updates the shortest run took than the longest. A run without a footer
-// or an evaluation is shown with dashes.
-std::string ComparisonTable(const std::vector<NamedRun>& runs);
+// accuracies lie apart and how many times fewer updates the shortest run took than the longest, or `no_verdict` where
+// it says why they do not compare. A run without a footer or an evaluation is shown with dashes.
+std::string ComparisonTable(const std::vector<NamedRun>& runs, const std::string& no_verdict = "");
 
 }  // namespace crescendo::report

@@ -46,6 +46,14 @@ TEST(Comparison, LeavesRunsThatDidNotFinishOutOfItsSentences) {
   EXPECT_THAT(table, HasSubstr("b takes 50 updates where a takes 100: 2.0 times fewer."));
 }
 
+TEST(Comparison, OfWhatDoesNotCompareSaysWhyAndNoMore) {
+  const std::string table =
+      ComparisonTable({EndedRun("a", 100, 0.5, 10), EndedRun("b", 50, 0.9, 10)}, "No verdict: so.");
+  EXPECT_THAT(table, HasSubstr("90.00%"));
+  EXPECT_THAT(table, ::testing::EndsWith("\n\nNo verdict: so.\n"));
+  EXPECT_THAT(table, Not(HasSubstr("points")));
+}
+
 TEST(Comparison, OfOneRunSaysNothingBesideIt) {
   EXPECT_THAT(ComparisonTable({EndedRun("a", 100, 0.5, 10)}), Not(HasSubstr("times")));
 }

@@ -24,7 +24,7 @@ RunCurve CurveOf(const schedule::PlanRequest& request, int64_t log_every = 1) {
     log.Header(header);
     for (schedule::Plan::Cursor cursor(plan); !cursor.AtEnd(); cursor.Advance()) {
       const schedule::Setting& setting = cursor.setting();
-      if (setting.update.value() % log_every != log_every - 1 && setting.end < plan.total_examples()) continue;
+      if (setting.update.value() % log_every != 0 && !plan.IsAtAnEndOfItsPhase(setting)) continue;  // as the trainer
       UpdateRecord record;
       record.setting = setting;
       record.epoch = static_cast<double>(setting.end.value()) / 50'000;
@@ -68,10 +68,25 @@ TEST(RunCurve, CostsBelongToTheBatchOfThePhase) {
   for (const auto& [batch, cost] : every.costs) {
     examples += cost.examples;
     EXPECT_NEAR(cost.seconds, cost.examples / 1000, 1e-6);
-    EXPECT_NEAR(tenth.costs.at(batch).examples, cost.examples, 10.0 * 5120);
+    EXPECT_EQ(tenth.costs.at(batch).updates, cost.updates);
+    EXPECT_EQ(tenth.costs.at(batch).examples, cost.examples);
   }
   EXPECT_EQ(examples, 10'240'000);
   EXPECT_NEAR(every.costs.at(640).updates, 60 * 50'000 / 640.0, 1);
+}
+
+TEST(RunCurve, ChangesStandWhereTheyWereHoweverFewUpdatesAreLogged) {
+  const RunCurve every = CurveOf(PaperRequest(Policy::kGrow, 50'000));
+  for (const int64_t log_every : {10, 1000}) {
+    const RunCurve sampled = CurveOf(PaperRequest(Policy::kGrow, 50'000), log_every);
+    ASSERT_EQ(sampled.settings.size(), every.settings.size());
+    for (size_t i = 0; i < every.settings.size(); ++i) {
+      EXPECT_EQ(sampled.settings[i].examples, every.settings[i].examples);
+      EXPECT_EQ(sampled.settings[i].updates, every.settings[i].updates);
+      EXPECT_EQ(sampled.settings[i].seconds, every.settings[i].seconds);
+      EXPECT_EQ(sampled.settings[i].global_batch, every.settings[i].global_batch);
+    }
+  }
 }
 
 TEST(RunCurve, FollowsARateThatMovesAllTheTime) {

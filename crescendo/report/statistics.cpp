@@ -15,6 +15,7 @@ namespace crescendo::report {
 namespace {
 
 constexpr double kConfidence = 0.95;
+constexpr double kConfidenceOfTwoOneSided = 0.9;  // each of the two tests leaves out 5 % on its side
 constexpr uint64_t kResamples = 10'000;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
@@ -60,8 +61,8 @@ double OverEstimates(double degrees, double limit, const Chance& chance) {
   return std::clamp(power, 0.0, 1.0);
 }
 
-Interval Around(double center, double standard_error, double degrees) {
-  const double reach = StudentQuantile((1 + kConfidence) / 2, degrees) * standard_error;
+Interval Around(double center, double standard_error, double degrees, double confidence = kConfidence) {
+  const double reach = StudentQuantile((1 + confidence) / 2, degrees) * standard_error;
   return {center - reach, center + reach};
 }
 
@@ -143,6 +144,7 @@ Equivalence TestEquivalence(const Difference& difference, double margin) {
   CRESCENDO_ASSERT(margin > 0, "the margin of an equivalence is above 0");
   Equivalence equivalence;
   const double error = difference.standard_error;
+  equivalence.interval = Around(difference.value, error, difference.degrees_of_freedom, kConfidenceOfTwoOneSided);
   equivalence.p_above = StudentBelow(-(difference.value + margin) / error, difference.degrees_of_freedom);
   equivalence.p_below = StudentBelow((difference.value - margin) / error, difference.degrees_of_freedom);
   equivalence.p = std::max(equivalence.p_above, equivalence.p_below);

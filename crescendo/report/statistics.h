@@ -59,6 +59,7 @@ Difference PairedDifference(std::span<const double> a, std::span<const double> b
 
 // Two one-sided tests (Schuirmann 1987). Where p is small, the difference lies within -margin and margin.
 struct Equivalence {
+  Interval interval;   // of the difference, 90 %: within -margin and margin exactly where p is below 5 %
   double p_above = 1;  // of "the difference is -margin or below"
   double p_below = 1;  // of "the difference is margin or above"
   double p = 1;        // the larger

@@ -77,6 +77,9 @@ TEST(Statistics, DifferencesAndEquivalenceAreSciPysAndStatsmodels) {
     ExpectNear(same.p_above, expected["p_above"], what + " above");
     ExpectNear(same.p_below, expected["p_below"], what + " below");
     ExpectNear(same.p, expected["p_equivalence"], what + " equivalence");
+    // The interval of the tests: a margin that just holds it is just shown, at 5 %.
+    const double reach = std::max(-same.interval.low, same.interval.high);
+    EXPECT_NEAR(TestEquivalence(difference, reach).p, 0.05, 1e-9) << what;
   }
 }
 

@@ -11,8 +11,6 @@
 namespace crescendo::report {
 namespace {
 
-constexpr int64_t kWorkers = 16;  // the number shown beside the measured time
-
 std::string Percent(double value) {
   if (std::isnan(value)) return "-";
   return std::isinf(value) ? "failed" : fmt::format("{:.2f}", value);
@@ -25,6 +23,10 @@ std::string Range(const Interval& interval) {
 std::string Whole(double value) { return value > 0 ? WithThousands(std::llround(value)) : "-"; }
 
 std::string Seconds(double value) { return value > 0 ? fmt::format("{:.3g}", value) : "-"; }
+
+std::string Workers(const StudySummary& summary) {
+  return fmt::format("{} {}", summary.workers, summary.workers == 1 ? "worker" : "workers");
+}
 
 // "5", or "4 + 1 failed", "3 of 5".
 std::string Runs(const VariantSummary& row) {
@@ -39,12 +41,12 @@ std::string Runs(const VariantSummary& row) {
 }  // namespace
 
 Cells ResultCells(const StudySummary& summary) {
-  const bool estimated = std::ranges::any_of(
-      summary.variants, [](const VariantSummary& row) { return row.seconds_on_workers.contains(kWorkers); });
+  const bool estimated =
+      std::ranges::any_of(summary.variants, [](const VariantSummary& row) { return !row.seconds_on_workers.empty(); });
   Cells cells;
   cells.names = {"variant",     "runs",   "mean",  "deviation", "95 % interval (t)",
                  "(bootstrap)", "median", "worst", "updates",   "seconds"};
-  if (estimated) cells.names.push_back(fmt::format("on {} workers", kWorkers));
+  if (estimated) cells.names.push_back("on " + Workers(summary));
   for (const VariantSummary& row : summary.variants) {
     std::vector<std::string>& line = cells.rows.emplace_back();
     line = {row.analysis.name,
@@ -58,7 +60,7 @@ Cells ResultCells(const StudySummary& summary) {
             Whole(row.updates),
             Seconds(row.seconds)};
     if (estimated) {
-      const auto on_workers = row.seconds_on_workers.find(kWorkers);
+      const auto on_workers = row.seconds_on_workers.find(summary.workers);
       line.push_back(on_workers == row.seconds_on_workers.end() ? "-" : Seconds(on_workers->second));
     }
     if (!row.analysis.summary) continue;
@@ -99,13 +101,19 @@ std::string ReferenceSentence(const StudyResults& results) {
 std::string Evidence(const Comparison& comparison) {
   const Difference* difference = comparison.deciding();
   if (difference == nullptr) return "";
-  return fmt::format("{}, difference {:+.2f}, p(same) = {:.2g}, p(differs) = {:.2g}",
-                     comparison.by_seed ? "by seed" : "Welch", difference->value, comparison.p_equivalence_adjusted,
-                     comparison.p_difference_adjusted);
+  std::string evidence = fmt::format("{}, difference {:+.2f}, p(same) = {:.2g}, p(differs) = {:.2g}",
+                                     comparison.by_seed ? "by seed" : "in groups", difference->value,
+                                     comparison.p_equivalence_adjusted, comparison.p_difference_adjusted);
+  if (comparison.welch) {
+    const Difference& welch = *comparison.welch;
+    evidence += fmt::format("; Welch: t({:.2g}) = {:.2g}, p = {:.2g}", welch.degrees_of_freedom, welch.t, welch.p);
+  }
+  return evidence;
 }
 
 std::vector<std::string> Savings(const StudyResults& results, const StudySummary& summary) {
   std::vector<std::string> sentences;
+  if (!summary.no_verdict.empty()) return sentences;
   const VariantSummary& reference = summary.variants[results.reference];
   for (size_t i = 0; i < summary.variants.size(); ++i) {
     const VariantSummary& row = summary.variants[i];
@@ -118,10 +126,10 @@ std::vector<std::string> Savings(const StudyResults& results, const StudySummary
     if (row.seconds > 0 && reference.seconds > 0) {
       sentence += fmt::format(", {:.2f} of the time", row.seconds / reference.seconds);
     }
-    const auto ours = row.seconds_on_workers.find(kWorkers);
-    const auto theirs = reference.seconds_on_workers.find(kWorkers);
+    const auto ours = row.seconds_on_workers.find(summary.workers);
+    const auto theirs = reference.seconds_on_workers.find(summary.workers);
     if (ours != row.seconds_on_workers.end() && theirs != reference.seconds_on_workers.end()) {
-      sentence += fmt::format(" (on {} workers about {:.2f})", kWorkers, ours->second / theirs->second);
+      sentence += fmt::format(" (on {} about {:.2f})", Workers(summary), ours->second / theirs->second);
     }
     sentences.push_back(sentence);
   }

@@ -25,10 +25,11 @@ std::string Terms(const StudyResults& results);
 // "Beside decay, at 5 % after Holm's correction:"
 std::string ReferenceSentence(const StudyResults& results);
 
-// "by seed, difference -0.02, p(same) = 0.058, p(differs) = 0.59"; "" without a test.
+// "by seed, difference -0.02, p(same) = 0.058, p(differs) = 0.59; Welch: t(7.9) = -0.2, p = 0.85"; "" without a test.
 std::string Evidence(const Comparison& comparison);
 
-// Beside the reference: updates and time, a sentence per variant that differs in its updates.
+// Beside the reference: updates and time, a sentence per variant that differs in its updates. None where the two do not
+// compare.
 std::vector<std::string> Savings(const StudyResults& results, const StudySummary& summary);
 
 // A sentence per run that failed or crashed.

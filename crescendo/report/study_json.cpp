@@ -28,7 +28,10 @@ Json ComparisonJson(const Comparison& comparison) {
                {"p_difference_adjusted", comparison.p_difference_adjusted},
                {"p_equivalence_adjusted", comparison.p_equivalence_adjusted},
                {"more_seeds", nullptr}};
-  if (comparison.same) json["p_equivalence"] = comparison.same->p;
+  if (comparison.same) {
+    json["p_equivalence"] = comparison.same->p;
+    json["equivalence_interval"] = IntervalJson(comparison.same->interval);
+  }
   if (comparison.more_seeds) json["more_seeds"] = *comparison.more_seeds;
   return json;
 }
@@ -139,6 +142,7 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"machines", summary.machines},
                {"commits", summary.commits},
                {"cost", summary.cost},
+               {"no_verdict", summary.no_verdict},
                {"differences", Json::array()},
                {"variants", Json::array()}};
   for (const OptionDifference& difference : summary.differences) {

@@ -39,17 +39,20 @@ std::string Row(const char* cell, const std::vector<std::string>& texts, const s
   return fmt::format("<tr>{}</tr>\n", out);
 }
 
-std::string VerdictCell(const VariantSummary& row) {
-  if (!row.analysis.comparison) return "<td class=\"words\">the reference</td>";
+std::string VerdictCell(const VariantSummary& row, bool is_reference) {
+  if (is_reference) return "<td class=\"words\">the reference</td>";
+  if (!row.analysis.comparison) return "<td class=\"words\">-</td>";
   const Comparison& comparison = *row.analysis.comparison;
   return fmt::format("<td class=\"words {}\">{}</td>", NameOf(comparison.verdict), Escaped(comparison.sentence));
 }
 
-std::string ResultTable(const StudySummary& summary) {
+std::string ResultTable(const StudyResults& results, const StudySummary& summary) {
   const Cells cells = ResultCells(summary);
   std::string out = "<div class=\"scroll\"><table id=\"verdicts\">\n";
   out += Row("th", cells.names, "<th class=\"words\">verdict</th>");
-  for (size_t i = 0; i < cells.rows.size(); ++i) out += Row("td", cells.rows[i], VerdictCell(summary.variants[i]));
+  for (size_t i = 0; i < cells.rows.size(); ++i) {
+    out += Row("td", cells.rows[i], VerdictCell(summary.variants[i], i == results.reference));
+  }
   return out + "</table></div>\n";
 }
 
@@ -152,16 +155,19 @@ std::string StudyPage(const StudyResults& results, const StudySummary& summary) 
   if (!results.question.empty()) out += fmt::format("<p>{}</p>\n", Escaped(results.question));
   out += fmt::format("<p class=\"soft\">{}</p>\n", Escaped(Terms(results)));
   out += Unfinished(summary);
-  out += ResultTable(summary);
-  out += TestTable(results, summary);
+  out += ResultTable(results, summary);
+  if (summary.no_verdict.empty()) {
+    out += TestTable(results, summary);
+  } else {
+    out += fmt::format("<p>{}</p>\n", Escaped(summary.no_verdict));
+  }
   out += List("Failed runs", Failures(results));
   out += kControls;
   out +=
       "<noscript><p>The figures need scripts; the tables and <code>crescendo report --format csv</code> do not.</p>"
       "</noscript>\n<div class=\"figures\" id=\"figures\"></div>\n";
   out += List("Cost beside the reference", Savings(results, summary));
-  if (!summary.cost.empty())
-    out += fmt::format("<p class=\"soft\">Seconds on workers are {}.</p>\n", Escaped(summary.cost));
+  if (!summary.cost.empty()) out += fmt::format("<p class=\"soft\">{}</p>\n", Escaped(summary.cost));
   out += DifferenceTable(results, summary);
   out += fmt::format("<h2>Machine and program</h2>\n<p class=\"soft\">{}</p>\n<p class=\"soft\">crescendo {}</p>\n",
                      Escaped(fmt::format("{}", fmt::join(summary.machines, "; "))),

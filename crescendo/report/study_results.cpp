@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/config/fields.h"
+#include "crescendo/report/text_table.h"
 #include "crescendo/report/worker_estimate.h"
 
 namespace crescendo::report {
@@ -134,12 +137,28 @@ std::vector<OptionDifference> Differences(const StudyResults& results) {
   return differences;
 }
 
+// Why costs cannot be told apart; "" where they can.
+std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, size_t machines) {
+  if (sizes > 1) return "the networks differ in size";
+  if (machines > 1) return "the runs are of several machines";
+  if (!estimate.separable()) {
+    return "all updates had nearly the same batch, which does not tell what an update costs from what its examples do";
+  }
+  if (!estimate.known()) {
+    return fmt::format("{}, or the machine did other work meanwhile",
+                       estimate.seconds_per_update() < 0
+                           ? "larger batches took longer per example, as if an update cost less than nothing"
+                           : "larger batches took less time per update, as if an example cost less than nothing");
+  }
+  return "";
+}
+
 void AddOnce(std::vector<std::string>& list, const std::string& text) {
   if (!text.empty() && std::ranges::find(list, text) == list.end()) list.push_back(text);
 }
 
-// All runs of a study train on the same machine a network of the same size, so their costs are put together: the
-// reference alone has one batch and could not tell the cost of an update from that of its examples.
+// The costs of all runs are put together, where all train on the same machine a network of the same size: the reference
+// alone has one batch and could not tell the cost of an update from that of its examples.
 void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
   WorkerEstimate estimate;
   std::set<int64_t> sizes;
@@ -150,38 +169,95 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
       for (const auto& [batch, cost] : run.log->costs) estimate.Measured(cost);
     }
   }
-  if (sizes.size() != 1 || summary.machines.size() != 1 || !estimate.known()) return;
+  if (sizes.empty()) return;
+  if (const std::string reason = NoEstimate(estimate, sizes.size(), summary.machines.size()); !reason.empty()) {
+    summary.cost = fmt::format("There is no estimate of the seconds on several workers: {}.", reason);
+    return;
+  }
   summary.cost = fmt::format(
-      "estimated: an update takes {:.3g} ms and each of its examples {:.3g} ms, as fitted to all runs; the examples "
-      "are "
-      "shared out among workers of at least one ghost batch each; communication is not counted",
+      "Seconds on workers are estimated: the examples' part of the measured time is shared out among workers of at "
+      "least one ghost batch each; an update takes {:.3g} ms for itself and {:.3g} ms for each of its examples, as "
+      "fitted to all runs; communication is not counted.",
       1e3 * estimate.seconds_per_update(), 1e3 * estimate.seconds_per_example());
   for (size_t i = 0; i < results.variants.size(); ++i) {
-    for (const StudyRun& run : results.variants[i].runs) {
-      if (run.state != RunState::kFinished || !summary.variants[i].seconds_on_workers.empty()) continue;
-      for (const int64_t workers : {1, 4, 16, 64}) {
-        double seconds = 0;
+    for (const int64_t workers : std::set<int64_t>{1, 4, 16, 64, summary.workers}) {
+      double seconds = 0;
+      double finished = 0;
+      for (const StudyRun& run : results.variants[i].runs) {
+        if (run.state != RunState::kFinished) continue;
+        ++finished;
         for (const auto& [batch, cost] : run.log->costs) {
           seconds += estimate.Seconds(cost, static_cast<double>(batch), workers,
                                       static_cast<double>(results.variants[i].options.model.ghost_batch));
         }
-        summary.variants[i].seconds_on_workers[workers] = seconds;
       }
+      if (finished > 0) summary.variants[i].seconds_on_workers[workers] = seconds / finished;
     }
   }
 }
 
+std::string ContentOf(const std::string& file) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(file, error) ? ReadFile(file) : file;
+}
+
+bool HoldTheSame(const std::string& file, const std::string& other) {
+  return file == other || ContentOf(file) == ContentOf(other);
+}
+
+// What a run learned from and was tested on.
+struct Data {
+  config::DataOptions options;
+  int64_t train_examples = 0;
+  int64_t test_examples = 0;
+
+  bool IsThatOf(const Data& other) const {
+    return options.name == other.options.name && train_examples == other.train_examples &&
+           test_examples == other.test_examples && HoldTheSame(options.train_file, other.options.train_file) &&
+           HoldTheSame(options.test_file, other.options.test_file);
+  }
+  std::string Text() const {
+    const bool table = options.name == config::DatasetName::kCsv;
+    return fmt::format("{} ({} training and {} test examples)", table ? options.train_file : NameOf(options.name),
+                       WithThousands(train_examples), WithThousands(test_examples));
+  }
+};
+
+// Why accuracies of the runs do not compare: they are of different data. "" where they do, as far as logs tell.
+std::string DataDifference(const StudyResults& results) {
+  std::optional<Data> first;
+  std::string first_name;
+  for (const StudyVariant& variant : results.variants) {
+    for (const StudyRun& run : variant.runs) {
+      if (!run.log) continue;
+      const RunHeader& header = run.log->summary.header;
+      const Data data{variant.options.data, header.train_examples, header.test_examples};
+      if (!first) {
+        first = data;
+        first_name = variant.name;
+      }
+      if (data.IsThatOf(*first)) continue;
+      return fmt::format("No verdict: {} learned {}, {} learned {}; accuracies on different data do not compare.",
+                         first_name, first->Text(), variant.name, data.Text());
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
-StudySummary Summarize(const StudyResults& results) {
+StudySummary Summarize(const StudyResults& results, int64_t workers) {
   CRESCENDO_ASSERT(!results.variants.empty(), "a study has variants");
   StudySummary summary;
+  summary.workers = workers;
+  summary.no_verdict = DataDifference(results);
   std::vector<VariantOutcomes> outcomes;
   for (const StudyVariant& variant : results.variants) outcomes.push_back(OutcomesOf(variant));
   std::vector<VariantAnalysis> analyses = Analyse(outcomes, {results.reference, results.margin, AccuracyStep(results)});
   for (size_t i = 0; i < results.variants.size(); ++i) {
     VariantSummary& row = summary.variants.emplace_back();
     row.analysis = std::move(analyses[i]);
+    if (!summary.no_verdict.empty()) row.analysis.comparison.reset();
     AddOutcomes(results.variants[i], row);
     AddCurves(results.variants[i], row);
     for (const StudyRun& run : results.variants[i].runs) {

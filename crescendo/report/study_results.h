@@ -60,7 +60,7 @@ struct VariantSummary {
   double examples = 0;
   double seconds = 0;                            // of training, mean over finished runs
   double loss = 0;                               // on the test set, mean over finished runs
-  std::map<int64_t, double> seconds_on_workers;  // workers -> estimate; empty where costs could not be told apart
+  std::map<int64_t, double> seconds_on_workers;  // workers -> estimate of `seconds`; empty where there is none
   std::vector<BandPoint> accuracies;             // in percent, of the runs that finished or go on
   std::vector<BandPoint> losses;                 // of training, of the same
   std::vector<BandPoint> failed_accuracies;      // of the runs that failed or crashed: those may go anywhere
@@ -79,9 +79,12 @@ struct StudySummary {
   std::vector<OptionDifference> differences;
   std::vector<std::string> commits;   // of the programs that ran, each once
   std::vector<std::string> machines;  // machine and device, each once
-  std::string cost;                   // how the seconds on workers were estimated; "" where they were not
+  int64_t workers = 16;               // whose estimate tables show
+  std::string cost;                   // how the seconds on workers were estimated, or why they were not
+  std::string no_verdict;             // why no variant is compared with another; "" where they are
 };
 
-StudySummary Summarize(const StudyResults& results);
+// With estimates for 1, 4, 16, 64 and `workers` workers.
+StudySummary Summarize(const StudyResults& results, int64_t workers = 16);
 
 }  // namespace crescendo::report

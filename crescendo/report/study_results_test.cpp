@@ -11,6 +11,7 @@
 #include "crescendo/report/study_fixture.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/report/worker_estimate.h"
+#include "tests/support/temporary_folder.h"
 
 namespace crescendo::report {
 namespace {
@@ -70,6 +71,89 @@ TEST(StudySummary, WorkersShareTheExamplesAndNotTheUpdates) {
   EXPECT_NEAR(summary.variants[2].seconds_on_workers.at(16), grow, 1e-6 * grow);
 }
 
+TEST(StudySummary, WhatCannotBeSharedOutKeepsTheTimeThatWasMeasured) {
+  StudyResults results = FixtureStudy();
+  // A machine that was slower while decay ran than any fit to all runs tells, and more so with each seed.
+  for (StudyRun& run : results.variants[0].runs) {
+    const double slower = 1.3 + 0.1 * static_cast<double>(run.seed);
+    for (auto& [batch, cost] : run.log->costs) cost.seconds *= slower;
+    run.log->summary.footer->train_seconds *= slower;
+  }
+  const StudySummary summary = Summarize(results, 10);
+  EXPECT_FALSE(summary.variants[0].seconds_on_workers.empty());
+  for (const auto& [workers, seconds] : summary.variants[0].seconds_on_workers) {
+    EXPECT_NEAR(seconds, summary.variants[0].seconds, 1e-6 * seconds) << workers;  // a batch of one ghost
+  }
+  for (const VariantSummary& row : summary.variants) {
+    EXPECT_NEAR(row.seconds_on_workers.at(1), row.seconds, 1e-6 * row.seconds);
+    EXPECT_LE(row.seconds_on_workers.at(16), row.seconds_on_workers.at(10));
+  }
+  EXPECT_THAT(StudyTable(results, summary), HasSubstr("on 10 workers"));
+  EXPECT_THAT(StudyTable(results, summary), HasSubstr("(on 10 workers about 0."));
+}
+
+TEST(StudySummary, SaysWhyThereIsNoEstimateForWorkers) {
+  const auto reason = [](StudyResults results, const auto& change) {
+    for (StudyVariant& variant : results.variants) {
+      for (StudyRun& run : variant.runs) {
+        if (run.log) change(variant, run);
+      }
+    }
+    const StudySummary summary = Summarize(results);
+    for (const VariantSummary& row : summary.variants) EXPECT_TRUE(row.seconds_on_workers.empty());
+    EXPECT_THAT(StudyTable(results, summary), HasSubstr("no estimate of the seconds on several workers"));
+    return summary.cost;
+  };
+  const StudyResults study = FixtureStudy();
+  EXPECT_THAT(
+      reason(study, [](auto& variant, auto& run) { run.log->summary.header.parameters += variant.name == "grow"; }),
+      HasSubstr(": the networks differ in size."));
+  EXPECT_THAT(reason(study, [](auto& variant, auto& run) { run.log->summary.header.machine += variant.name; }),
+              HasSubstr(": the runs are of several machines."));
+  EXPECT_THAT(reason(study,
+                     [](auto&, auto& run) {
+                       for (auto& [batch, cost] : run.log->costs) cost.updates = cost.examples / 128;
+                     }),
+              HasSubstr(": all updates had nearly the same batch"));
+  EXPECT_THAT(reason(study,
+                     [](auto&, auto& run) {
+                       for (auto& [batch, cost] : run.log->costs)
+                         cost.seconds = cost.examples / (1 + 100.0 / static_cast<double>(batch));
+                     }),
+              HasSubstr(": larger batches took longer per example"));
+}
+
+TEST(StudySummary, HasNoVerdictWhereTheDataDiffer) {
+  const support::TemporaryFolder folder;
+  const auto report = [](const StudyResults& results) {
+    const StudySummary summary = Summarize(results);
+    EXPECT_EQ(summary.variants[1].analysis.comparison.has_value(), summary.no_verdict.empty());
+    EXPECT_EQ(StudyTable(results, summary).find("Beside decay") == std::string::npos, !summary.no_verdict.empty());
+    EXPECT_THAT(StudyMarkdown(results, summary), HasSubstr(summary.no_verdict));
+    EXPECT_THAT(StudyTable(results, summary), HasSubstr("\nhybrid "));  // still shown
+    return summary.no_verdict;
+  };
+  EXPECT_EQ(report(FixtureStudy()), "");
+  StudyResults other_name = FixtureStudy();
+  other_name.variants[1].options.data.name = config::DatasetName::kMnist;
+  EXPECT_EQ(
+      report(other_name),
+      "No verdict: decay learned cifar10 (50,000 training and 10,000 test examples), hybrid learned mnist (50,000 "
+      "training and 10,000 test examples); accuracies on different data do not compare.");
+  StudyResults fewer = FixtureStudy();
+  fewer.variants[2].runs[3].log->summary.header.test_examples = 9'000;
+  EXPECT_THAT(report(fewer), HasSubstr("grow learned cifar10 (50,000 training and 9,000 test examples)"));
+
+  StudyResults tables = FixtureStudy();
+  for (StudyVariant& variant : tables.variants) {
+    variant.options.data.name = config::DatasetName::kCsv;
+    variant.options.data.train_file = folder.Write(variant.name + ".csv", "1,a\n");
+  }
+  EXPECT_EQ(report(tables), "");
+  folder.Write("grow.csv", "2,a\n");
+  EXPECT_THAT(report(tables), HasSubstr("grow.csv (50,000"));
+}
+
 TEST(WorkerEstimate, OfOneBatchIsNotKnown) {
   WorkerEstimate estimate;
   EXPECT_FALSE(estimate.known());
@@ -88,6 +172,7 @@ TEST(StudyText, ShowsAllThatEndedAndWhatItMeans) {
   EXPECT_THAT(table, HasSubstr(" failed      390 "));  // the worst run of the large batch
   EXPECT_THAT(table,
               HasSubstr("Beside decay, at 5 % after Holm's correction:\n  hybrid: equivalent: within 0.3 points"));
+  EXPECT_THAT(table, HasSubstr("; Welch: t("));
   EXPECT_THAT(table, HasSubstr("large batch: fails: 1 of 5 runs failed"));
   EXPECT_THAT(table, HasSubstr("grow: 3.2 times fewer updates"));
   EXPECT_THAT(table, HasSubstr("Failed runs:\n  large batch, seed 5 failed: the loss is nan at update 120\n"));
@@ -117,6 +202,8 @@ TEST(StudyText, JsonHoldsAllOfIt) {
   const auto json = nlohmann::json::parse(StudyJson(results, Summarize(results)));
   EXPECT_EQ(json["reference"], "decay");
   EXPECT_EQ(json["variants"][3]["comparison"]["verdict"], "fails");
+  EXPECT_GT(json["variants"][1]["comparison"]["equivalence_interval"][0],
+            json["variants"][1]["comparison"]["by_seed"]["interval"][0]);
   EXPECT_TRUE(json["variants"][3]["accuracy_percent"]["worst"].is_null());  // a failed run
   EXPECT_EQ(json["variants"][3]["runs"][4]["state"], "failed");
   EXPECT_EQ(json["variants"][0]["losses"]["mean"].size(), 40);

@@ -106,9 +106,14 @@ std::string StudyTable(const StudyResults& results, const StudySummary& summary)
     out += '\n' + head + '\n';
     for (const std::string& sentence : sentences) out += Wrapped("  " + sentence, kWidth, 4);
   };
+  const auto add_sentence = [&](const std::string& sentence) {
+    if (!sentence.empty()) out += '\n' + Wrapped(sentence, kWidth, 0);
+  };
   add(ReferenceSentence(results), Verdicts(summary));
+  add_sentence(summary.no_verdict);
   add("Cost:", Savings(results, summary));
   add("Failed runs:", Failures(results));
+  add_sentence(summary.cost);
   return out;
 }
 
@@ -117,12 +122,13 @@ std::string StudyMarkdown(const StudyResults& results, const StudySummary& summa
   if (!results.question.empty()) out += results.question + "\n\n";
   out += Terms(results) + ".\n\n" + MarkdownTable(ResultCells(summary));
   out += MarkdownList(ReferenceSentence(results), Verdicts(summary));
+  if (!summary.no_verdict.empty()) out += fmt::format("\n{}\n", summary.no_verdict);
   out += MarkdownList("Cost:", Savings(results, summary));
   out += MarkdownList("Failed runs:", Failures(results));
   if (!summary.differences.empty()) {
     out += "\nWhere the configs differ:\n\n" + MarkdownTable(DifferenceCells(results, summary));
   }
-  if (!summary.cost.empty()) out += fmt::format("\nSeconds on workers are {}.\n", summary.cost);
+  if (!summary.cost.empty()) out += fmt::format("\n{}\n", summary.cost);
   if (!summary.machines.empty()) out += fmt::format("\nMachine: {}.\n", fmt::join(summary.machines, "; "));
   if (!summary.commits.empty()) out += fmt::format("\nCommit: {}.\n", fmt::join(summary.commits, ", "));
   return out;

@@ -86,12 +86,18 @@ std::optional<int64_t> SeedsThatDecide(const Comparison& comparison, int64_t n, 
   return high;
 }
 
-std::string Points(double value) { return fmt::format("{:.2f}", value); }
+std::string Range(double low, double high) { return fmt::format("{:.2f} to {:.2f}", low, high); }
+std::string Range(const Interval& interval) { return Range(interval.low, interval.high); }
+
+int64_t ValueCount(const VariantAnalysis& analysis) { return analysis.summary ? analysis.summary->n : 0; }
+
+std::string RunsFailed(const VariantAnalysis& analysis) {
+  return fmt::format("{} of {} runs failed", analysis.failed, analysis.failed + ValueCount(analysis));
+}
 
 std::string UndecidedSentence(const Comparison& comparison) {
   if (comparison.deciding() == nullptr) return "not enough runs: two seeds each are the least";
-  const Interval& interval = comparison.deciding()->interval;
-  const std::string range = fmt::format("{} to {} points", Points(interval.low), Points(interval.high));
+  const std::string range = fmt::format("95 % interval {} points", Range(comparison.deciding()->interval));
   if (!comparison.more_seeds) {
     return fmt::format(
         "not enough runs ({}): the difference lies so near to the margin that even {} seeds would not decide", range,
@@ -105,23 +111,24 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
             Comparison& comparison) {
   const Difference* difference = comparison.deciding();
   const bool fails_more = ours.failed > reference.failed;
-  const std::string failures = ours.failed == 0 ? ""
-                                                : fmt::format("; {} of {} runs failed", ours.failed,
-                                                              ours.failed + (ours.summary ? ours.summary->n : 0));
+  const std::string failures = ours.failed == 0 ? "" : "; " + RunsFailed(ours);
   if (fails_more) {
     comparison.verdict = Verdict::kFails;
-    const std::string others = difference == nullptr
-                                   ? ""
-                                   : fmt::format("; the others differ by {} to {} points",
-                                                 Points(difference->interval.low), Points(difference->interval.high));
-    comparison.sentence = fmt::format("fails: {} of {} runs failed{}", ours.failed,
-                                      ours.failed + (ours.summary ? ours.summary->n : 0), others);
+    comparison.sentence = "fails: " + RunsFailed(ours);
+    if (difference != nullptr) {
+      comparison.sentence +=
+          fmt::format("; the others differ by {} points (95 % interval)", Range(difference->interval));
+    }
+    return;
+  }
+  if (difference == nullptr && reference.failed > 0 && ValueCount(reference) < 2) {
+    comparison.sentence = "the reference fails: " + RunsFailed(reference);
     return;
   }
   if (difference != nullptr && comparison.p_equivalence_adjusted < kAlpha) {
     comparison.verdict = Verdict::kEquivalent;
-    comparison.sentence = fmt::format("equivalent: within {} points ({} to {}){}", margin,
-                                      Points(difference->interval.low), Points(difference->interval.high), failures);
+    comparison.sentence = fmt::format("equivalent: within {} points (90 % interval {}){}", margin,
+                                      Range(comparison.same->interval), failures);
     return;
   }
   if (difference != nullptr && comparison.p_difference_adjusted < kAlpha) {
@@ -129,8 +136,8 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
     comparison.verdict = worse ? Verdict::kWorse : Verdict::kBetter;
     const double nearest = worse ? -difference->interval.high : difference->interval.low;
     const double farthest = worse ? -difference->interval.low : difference->interval.high;
-    comparison.sentence =
-        fmt::format("{} by {} to {} points{}", worse ? "worse" : "better", Points(nearest), Points(farthest), failures);
+    comparison.sentence = fmt::format("{} by {} points (95 % interval){}", worse ? "worse" : "better",
+                                      Range(nearest, farthest), failures);
     return;
   }
   if (difference != nullptr) {

@@ -1,7 +1,7 @@
 // Variants against a reference, over seeds: the same result, a worse one, or not enough runs to say.
 //
 //   std::vector<VariantAnalysis> table = Analyse(variants, {.reference = 0, .margin = 0.3});
-//   table[1].comparison->sentence;  // "equivalent: within 0.3 points (-0.05 to 0.09)"
+//   table[1].comparison->sentence;  // "equivalent: within 0.3 points (90 % interval -0.05 to 0.09)"
 //
 // Values are in points where larger is better (accuracy in percent). A failed run has none, and stays: it counts in
 // `failed`, median and worst take it for the worst there is, and a variant with more failures than the reference is
@@ -9,7 +9,8 @@
 //
 // Where the variant and the reference share two seeds or more, the decision is by pairs of those seeds, since they
 // begin with the same weights and see the same examples in the same order; else by Welch. Both decisions, equivalent
-// (TOST) and different (Student, two-sided), are at 5 % after Holm's correction over the variants.
+// (TOST) and different (Student, two-sided), are at 5 % after Holm's correction over the variants. A sentence shows the
+// interval that its test rests on, before that correction: of 90 % for TOST, of 95 % for Student's.
 #pragma once
 
 #include <cstdint>

@@ -25,13 +25,14 @@ Comparison Against(const VariantOutcomes& reference, const VariantOutcomes& vari
 TEST(Verdict, EqualUpToNoiseIsEquivalent) {
   const Comparison grow = Against(kDecay, Variant("grow", {94.29, 94.20, 94.37, 94.33, 94.10}));
   EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
-  EXPECT_EQ(grow.sentence, "equivalent: within 0.3 points (-0.07 to 0.11)");  // SciPy's interval of the five pairs
+  EXPECT_EQ(grow.sentence,
+            "equivalent: within 0.3 points (90 % interval -0.05 to 0.09)");  // SciPy's, of the five pairs
 }
 
 TEST(Verdict, AScheduleThatIsReallyWorseIsFoundOut) {
   const Comparison large = Against(kDecay, Variant("large", {93.12, 92.71, 93.55, 93.30, 93.02}));
   EXPECT_EQ(large.verdict, Verdict::kWorse);
-  EXPECT_THAT(large.sentence, ::testing::StartsWith("worse by 0."));
+  EXPECT_THAT(large.sentence, ::testing::MatchesRegex("worse by [0-9.]+ to [0-9.]+ points \\(95 % interval\\)"));
   EXPECT_EQ(Against(Variant("large", {93.12, 92.71, 93.55, 93.30, 93.02}), kDecay).verdict, Verdict::kBetter);
 }
 
@@ -39,6 +40,7 @@ TEST(Verdict, FewRunsSayHowManyMore) {
   const Comparison undecided = Against(kDecay, Variant("grow", {94.9, 93.8, 94.6, 94.0, 94.1}));
   EXPECT_EQ(undecided.verdict, Verdict::kUndecided);
   ASSERT_TRUE(undecided.more_seeds);
+  EXPECT_THAT(undecided.sentence, ::testing::StartsWith("not enough runs (95 % interval -"));
   EXPECT_THAT(undecided.sentence, HasSubstr("about " + std::to_string(*undecided.more_seeds) + " more seeds"));
 
   // So many seeds decide and one fewer do not, if difference and spread stay what they are.
@@ -89,6 +91,24 @@ TEST(Verdict, AFailureOfTheReferenceDoesNotHideAVariant) {
       Against(Variant("decay", {94.32, 94.11, std::nullopt, 94.27}), Variant("grow", {94.30, 94.12, 94.40, 94.26}));
   EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
   EXPECT_EQ(grow.by_seed->degrees_of_freedom, 2);
+}
+
+TEST(Verdict, SaysWhereTheReferenceIsWhatFails) {
+  const VariantOutcomes broken = Variant("decay", {std::nullopt, std::nullopt});
+  EXPECT_EQ(Against(broken, Variant("grow", {94.30, 94.12})).sentence, "the reference fails: 2 of 2 runs failed");
+  EXPECT_EQ(Against(broken, Variant("grow", {std::nullopt, 94.12})).sentence,
+            "the reference fails: 2 of 2 runs failed");
+  EXPECT_EQ(Against(Variant("decay", {std::nullopt, 94.2}), Variant("grow", {94.30, 94.12})).sentence,
+            "the reference fails: 1 of 2 runs failed");
+}
+
+TEST(Verdict, TheIntervalOfEquivalenceIsTheOneThatItsTestsRestOn) {
+  // Beyond the margin at 95 % and inside it at 90 %: the one-sided tests, at 5 % each, find equivalence.
+  const Comparison grow = Against(kDecay, Variant("grow", {94.50, 94.02, 94.58, 94.20, 94.13}), 0.18);
+  EXPECT_GT(grow.deciding()->interval.high, 0.18);
+  EXPECT_LT(grow.same->interval.high, 0.18);
+  EXPECT_LT(grow.same->p, 0.05);
+  EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
 }
 
 TEST(Verdict, ManyVariantsNeedStrongerEvidence) {

@@ -30,16 +30,21 @@ double WorkerEstimate::seconds_per_update() const {
   return (updates_seconds_ * examples_examples_ - examples_seconds_ * examples_updates_) / determinant;
 }
 
-bool WorkerEstimate::known() const {
+bool WorkerEstimate::separable() const {
   const double size = examples_examples_ * updates_updates_;
   const double determinant = size - examples_updates_ * examples_updates_;
-  return size > 0 && determinant > kLeastIndependence * size && seconds_per_example() >= 0 && seconds_per_update() >= 0;
+  return size > 0 && determinant > kLeastIndependence * size;
 }
+
+bool WorkerEstimate::known() const { return separable() && seconds_per_example() >= 0 && seconds_per_update() >= 0; }
 
 double WorkerEstimate::Seconds(const BatchCost& cost, double global_batch, int64_t workers, double ghost_batch) const {
   const double most = std::max(1.0, std::floor(global_batch / ghost_batch));
   const double useful = std::min(static_cast<double>(workers), most);
-  return seconds_per_update() * cost.updates + seconds_per_example() * cost.examples / useful;
+  const double of_updates = seconds_per_update() * cost.updates;
+  const double of_examples = seconds_per_example() * cost.examples;
+  const double alone = of_updates + of_examples;
+  return alone > 0 ? cost.seconds * (of_updates + of_examples / useful) / alone : cost.seconds;
 }
 
 }  // namespace crescendo::report

@@ -85,6 +85,11 @@ Setting Plan::At(Updates update) const {
   return SettingIn(static_cast<size_t>(after - phases_.begin()) - 1, update);
 }
 
+bool Plan::IsAtAnEndOfItsPhase(const Setting& setting) const {
+  const Phase& phase = phases_[setting.phase];
+  return setting.update == phase.begin_update || setting.update + Updates{1} == phase.begin_update + phase.updates;
+}
+
 Setting Plan::AtExample(Examples position) const {
   CRESCENDO_ASSERT(position >= Examples{0} && position < total_examples(), "a position in the plan");
   auto after = std::upper_bound(phases_.begin(), phases_.end(), position,

@@ -146,6 +146,8 @@ class Plan {
 
   // REQUIRES 0 <= update < total_updates().
   Setting At(Updates update) const;
+  // Whether it is the first or the last update of its phase: what a log needs, beside samples, to know every change.
+  bool IsAtAnEndOfItsPhase(const Setting& setting) const;
   // The setting of the update that holds this example. REQUIRES 0 <= position < total_examples().
   Setting AtExample(Examples position) const;
 

@@ -54,9 +54,9 @@ double ExpectedSeconds(const BoardView& view, size_t trial) {
     double share = 1;
     if (run.state == TrialState::kFinished) {
       seconds = run.seconds;
-    } else if (run.state == TrialState::kRunning && run.share_done > 0.02) {
+    } else if (run.state == TrialState::kRunning && run.share_done - view.share_before[i] > 0.02) {
       seconds = view.elapsed[i];
-      share = run.share_done;
+      share = run.share_done - view.share_before[i];
     } else {
       continue;
     }
@@ -88,6 +88,16 @@ std::string Cut(const std::string& text, int64_t width) {
   return text.substr(0, end) + "...";
 }
 
+// At most `most` lines, the last of which counts those left out.
+std::string FirstLines(const std::string& text, int64_t most, std::string_view what) {
+  const int64_t lines = std::ranges::count(text, '\n');
+  if (lines <= most) return text;
+  if (most <= 0) return "";
+  size_t end = 0;
+  for (int64_t line = 0; line + 1 < most; ++line) end = text.find('\n', end) + 1;
+  return text.substr(0, end) + fmt::format("... and {} more {}\n", lines - most + 1, what);
+}
+
 }  // namespace
 
 double SecondsLeft(const BoardView& view) {
@@ -95,35 +105,42 @@ double SecondsLeft(const BoardView& view) {
   double longest = 0;
   for (size_t i = 0; i < view.runs.size(); ++i) {
     if (HasEnded(view.runs[i].state)) continue;
-    const double expected = ExpectedSeconds(view, i);
-    if (expected < 0) return -1;
-    const double left =
-        view.runs[i].state == TrialState::kRunning ? std::max(0.0, expected - view.elapsed[i]) : expected;
+    const double whole = ExpectedSeconds(view, i);
+    if (whole < 0) return -1;
+    const bool running = view.runs[i].state == TrialState::kRunning;
+    const double begun = running ? view.share_before[i] : view.runs[i].share_done;
+    const double left = std::max(0.0, whole * (1 - begun) - view.elapsed[i]);
     work += left;
     longest = std::max(longest, left);
   }
   return std::max(longest, work / static_cast<double>(std::max<int64_t>(1, view.jobs)));
 }
 
-std::string BoardText(const BoardView& view, int64_t width) {
+std::string BoardText(const BoardView& view, int64_t width, int64_t height) {
   using report::Align;
+  const Counts counts = CountAll(view);
+  const auto variants = static_cast<int64_t>(view.study.variants.size());
+  // Between the first line and the last; the runs get what the variants leave, and at least half.
+  const int64_t room = std::max<int64_t>(0, height - 2);
+  const int64_t room_of_runs = std::min(counts.running, std::max(room / 2, room - variants));
   report::TextTable table({{"variant", Align::kLeft}, {"done"}, {"running"}, {"failed"}, {"waiting"}});
   const auto number = [](int64_t count) { return count == 0 ? std::string("-") : fmt::format("{}", count); };
   for (size_t variant = 0; variant < view.study.variants.size(); ++variant) {
-    Counts counts;
+    Counts of_variant;
     for (size_t i = 0; i < view.trials.size(); ++i) {
-      if (view.trials[i].variant == variant) counts.Count(view.runs[i].state);
+      if (view.trials[i].variant == variant) of_variant.Count(view.runs[i].state);
     }
-    table.AddRow({view.study.variants[variant].name, number(counts.finished), number(counts.running),
-                  number(counts.failed), number(counts.waiting)});
+    table.AddRow({view.study.variants[variant].name, number(of_variant.finished), number(of_variant.running),
+                  number(of_variant.failed), number(of_variant.waiting)});
   }
-  std::string text = table.Render();
+  std::string runs;
   for (size_t i = 0; i < view.runs.size(); ++i) {
     if (view.runs[i].state != TrialState::kRunning) continue;
-    text += fmt::format("  {}: {:.0f} %, {}\n", NameOfTrial(view, i), 100 * view.runs[i].share_done,
+    runs += fmt::format("  {}: {:.0f} %, {}\n", NameOfTrial(view, i), 100 * view.runs[i].share_done,
                         report::DurationText(view.elapsed[i]));
   }
-  const Counts counts = CountAll(view);
+  std::string text =
+      FirstLines(table.Render(), 1 + room - room_of_runs, "variants") + FirstLines(runs, room_of_runs, "runs");
   const int64_t ended = counts.finished + counts.failed;
   std::string last = fmt::format("{} of {} runs done", ended, view.runs.size());
   if (const std::string left = Left(view); !left.empty() && ended < static_cast<int64_t>(view.runs.size())) {
@@ -182,8 +199,9 @@ void Board::Ended(const BoardView& view, size_t trial) {
 void Board::Redraw(const BoardView& view) {
   if (!terminal_) return;
   winsize size{};
-  const int64_t width = ::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-  const std::string text = BoardText(view, width - 1);
+  const bool known = ::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
+  // A line less than the terminal has, for the cursor: what scrolls out of it cannot be rewritten.
+  const std::string text = BoardText(view, (known ? size.ws_col : 80) - 1, (known ? size.ws_row : 24) - 1);
   Write((lines_ > 0 ? fmt::format("\x1b[{}A\x1b[J", lines_) : "") + text);
   lines_ = std::ranges::count(text, '\n');
 }

@@ -15,7 +15,8 @@ struct BoardView {
   const Study& study;
   const std::vector<Trial>& trials;
   const std::vector<TrialRun>& runs;
-  std::vector<double> elapsed;  // per trial, of those running, seconds
+  std::vector<double> elapsed;       // per trial, of those running, seconds
+  std::vector<double> share_before;  // of their examples, 0 to 1, that was done before these seconds began
   int64_t jobs = 1;
   bool stopping = false;
 };
@@ -23,8 +24,8 @@ struct BoardView {
 // Seconds until all runs have ended, from how long runs took and how far those that go on are; below 0: not known yet.
 double SecondsLeft(const BoardView& view);
 
-// The table of a terminal, at most `width` columns wide.
-std::string BoardText(const BoardView& view, int64_t width);
+// The table of a terminal, at most `width` columns wide and `height` lines high; what does not fit is counted.
+std::string BoardText(const BoardView& view, int64_t width, int64_t height);
 
 // The line when trial `ended` has ended: "[12/20] grow, seed 3: 96.42 % after 6 s; about 40 s left".
 std::string EndedLine(const BoardView& view, size_t ended);

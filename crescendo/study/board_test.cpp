@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "crescendo/study/test_support.h"
 
 namespace crescendo::study {
@@ -22,7 +24,7 @@ class BoardTest : public ::testing::Test {
     runs_[2].state = TrialState::kFailed;
     runs_[2].reason = "the loss\nis nan";
   }
-  BoardView View() const { return {study_, trials_, runs_, {0, 25, 0, 0}, 2, false}; }
+  BoardView View() const { return {study_, trials_, runs_, {0, 25, 0, 0}, {0, 0, 0, 0}, 2, false}; }
 
   support::TemporaryFolder folder_;
   Study study_;
@@ -31,13 +33,13 @@ class BoardTest : public ::testing::Test {
 };
 
 TEST_F(BoardTest, ShowsWhereEveryVariantStands) {
-  EXPECT_EQ(BoardText(View(), 80),
+  EXPECT_EQ(BoardText(View(), 80, 24),
             "variant  done  running  failed  waiting\n"
             "decay       1        1       -        -\n"
             "grow        -        -       1        1\n"
             "  decay, seed 2: 25 %, 25 s\n"
             "2 of 4 runs done, about 1 min 40 s left\n");
-  EXPECT_THAT(BoardText(View(), 20), HasSubstr("decay       1    ...\n"));
+  EXPECT_THAT(BoardText(View(), 20, 24), HasSubstr("decay       1    ...\n"));
 }
 
 TEST_F(BoardTest, TimeLeftIsThatOfTheWorkOverTheJobsAndNotLessThanTheLongestRun) {
@@ -49,6 +51,36 @@ TEST_F(BoardTest, TimeLeftIsThatOfTheWorkOverTheJobsAndNotLessThanTheLongestRun)
   runs_[0].state = TrialState::kWaiting;
   runs_[1].share_done = 0;
   EXPECT_LT(SecondsLeft(View()), 0);
+}
+
+TEST_F(BoardTest, TimeLeftOfAResumedRunIsThatOfWhatItStillHasToDo) {
+  runs_[0].state = runs_[3].state = TrialState::kFailed;
+  runs_[1].share_done = 0.75;
+  BoardView view = View();
+  view.elapsed[1] = 25;  // from a half to three quarters
+  view.share_before[1] = 0.5;
+  EXPECT_NEAR(SecondsLeft(view), 25, 1e-9);
+
+  runs_[0].state = TrialState::kFinished;  // after 100 s, so a run takes (100 + 25) / 1.25 s
+  runs_[3].state = TrialState::kWaiting;   // and is to be resumed
+  runs_[3].share_done = 0.9;
+  view.jobs = 1;
+  EXPECT_NEAR(SecondsLeft(view), 25 + 10, 1e-9);
+}
+
+TEST_F(BoardTest, IsNeverHigherThanTheTerminal) {
+  EXPECT_EQ(BoardText(View(), 80, 5), BoardText(View(), 80, 24));
+  EXPECT_EQ(BoardText(View(), 80, 4),
+            "variant  done  running  failed  waiting\n"
+            "... and 2 more variants\n"
+            "  decay, seed 2: 25 %, 25 s\n"
+            "2 of 4 runs done, about 1 min 40 s left\n");
+  for (TrialRun& run : runs_) run.state = TrialState::kRunning;
+  EXPECT_THAT(BoardText(View(), 80, 6), HasSubstr("  decay, seed 1: 0 %, 0 s\n... and 3 more runs\n0 of 4 runs done"));
+  for (int64_t height = 2; height < 12; ++height) {
+    const std::string text = BoardText(View(), 80, height);
+    EXPECT_LE(std::ranges::count(text, '\n'), height);
+  }
 }
 
 TEST_F(BoardTest, LinesSayHowARunEnded) {

@@ -38,6 +38,26 @@ report::StudyRun ReadRun(const TrialRun& found, int64_t seed) {
   return run;
 }
 
+bool IsRunFolder(const fs::path& path) { return fs::exists(LogFile(path)) || fs::exists(TrialFile(path)); }
+
+// Of a run that is given as its folder, or as the log itself.
+fs::path LogOf(const fs::path& path) {
+  if (!fs::exists(path)) throw UserError(fmt::format("there is no {}", path.string()));
+  if (path.extension() == ".toml" && fs::is_regular_file(path)) {
+    throw UserError(fmt::format(
+        "{} is a config; a report takes the folders of runs, or a study (a file with [variants])", path.string()));
+  }
+  if (!fs::is_directory(path)) return path;
+  if (fs::exists(LogFile(path))) return LogFile(path);
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (!IsRunFolder(entry.path())) continue;
+    throw UserError(
+        fmt::format("{} holds runs and is none; give their folders, such as {}, or the study that made them",
+                    path.string(), entry.path().string()));
+  }
+  throw UserError(fmt::format("{} is no folder of a run: it has no run.jsonl", path.string()));
+}
+
 // A folder is named as what it holds, also where it is given as "." or with a slash at its end.
 std::string NameOfFolder(const fs::path& folder) {
   const fs::path path = fs::absolute(folder).lexically_normal();
@@ -68,7 +88,7 @@ report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
   report::StudyResults results;
   std::vector<std::map<std::string, std::string>> learned;  // per variant
   for (const fs::path& path : paths) {
-    const fs::path log = fs::is_directory(path) ? LogFile(path) : path;
+    const fs::path log = LogOf(path);
     report::StudyRun run;
     run.folder = log.parent_path().string();
     run.log = report::ReadRunCurve(log);

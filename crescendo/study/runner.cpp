@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -59,10 +60,13 @@ class FolderLock {
   int descriptor_;
 };
 
+// Without the name of the program before it.
 std::string LastLine(const fs::path& path) {
   std::string text = ReadFile(path);
   while (text.ends_with('\n')) text.pop_back();
-  return text.substr(text.rfind('\n') + 1);  // npos + 1 is 0
+  text = text.substr(text.rfind('\n') + 1);  // npos + 1 is 0
+  constexpr std::string_view kName = "crescendo: ";
+  return text.starts_with(kName) ? text.substr(kName.size()) : text;
 }
 
 class Runner {
@@ -75,7 +79,7 @@ class Runner {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
-      if (retry) run = {.folder = run.folder, .state = TrialState::kWaiting, .reason = ""};
+      if (retry) run = {.folder = run.folder, .reason = ""};
       if (run.state == TrialState::kWaiting) queue_.push_back(trial);
     }
     for (int64_t slot = options.jobs; slot-- > 0;) free_slots_.push_back(slot);
@@ -92,7 +96,11 @@ class Runner {
       while (!stopping_ && !queue_.empty() && !free_slots_.empty()) Start();
       const bool any_ended = Reap();
       if (any_ended || SecondsSince(drawn) >= kRedrawSeconds) {
-        for (const Active& active : active_) result_.runs[active.trial].share_done = ShareDone(active.trial);
+        for (Active& active : active_) {
+          const double share = ShareDone(active.trial);
+          result_.runs[active.trial].share_done = share;
+          active.share_before = std::min(active.share_before, share);  // its checkpoint was older than its log
+        }
         board_.Redraw(View());
         drawn = steady_clock::now();
       }
@@ -100,7 +108,6 @@ class Runner {
     }
     board_.Redraw(View());
     board_.Close();
-    if (!mistake_.empty()) throw UserError(mistake_);
     return std::move(result_);
   }
 
@@ -109,12 +116,17 @@ class Runner {
     pid_t process;
     size_t trial;
     int64_t slot;
+    double share_before;
     steady_clock::time_point begin;
   };
 
   BoardView View() const {
-    BoardView view{study_, trials_, result_.runs, std::vector<double>(trials_.size()), options_.jobs, stopping_};
-    for (const Active& active : active_) view.elapsed[active.trial] = SecondsSince(active.begin);
+    const std::vector<double> zeros(trials_.size());
+    BoardView view{study_, trials_, result_.runs, zeros, zeros, options_.jobs, stopping_};
+    for (const Active& active : active_) {
+      view.elapsed[active.trial] = SecondsSince(active.begin);
+      view.share_before[active.trial] = active.share_before;
+    }
     return view;
   }
 
@@ -143,8 +155,8 @@ class Runner {
     const pid_t process = StartChild(request);
     queue_.pop_front();
     free_slots_.pop_back();
-    active_.push_back({process, trial, slot, steady_clock::now()});
-    run = {.folder = run.folder, .state = TrialState::kRunning, .reason = ""};
+    active_.push_back({process, trial, slot, run.share_done, steady_clock::now()});
+    run = {.folder = run.folder, .state = TrialState::kRunning, .reason = "", .share_done = run.share_done};
     ++result_.started;
   }
 
@@ -170,18 +182,18 @@ class Runner {
     TrialRun& run = result_.runs[ended.trial];
     run = LookAt(run.folder, trials_[ended.trial]);
     if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
-      if (mistake_.empty()) {
-        mistake_ = fmt::format("{}, seed {}: {}", study_.variants[trials_[ended.trial].variant].name,
-                               trials_[ended.trial].seed, LastLine(OutputFile(run.folder)));
+      if (result_.mistake.empty()) {
+        result_.mistake = fmt::format("{}, seed {}: {}", study_.variants[trials_[ended.trial].variant].name,
+                                      trials_[ended.trial].seed, LastLine(OutputFile(run.folder)));
       }
       if (!stopping_) Stop();
       return;
     }
-    if (!HasEnded(run.state) && !stopping_) {
+    const bool stopped = run.stopped && WIFEXITED(status);  // else the footer is that of an earlier stop
+    if (!HasEnded(run.state) && !stopped && !stopping_) {
       run.state = TrialState::kCrashed;
       run.reason = fmt::format("{}; the last it said: {}", DescribeEnd(status), LastLine(OutputFile(run.folder)));
       WriteFileAtomically(CrashFile(run.folder), run.reason + '\n');
-      ++result_.crashed;
     }
     board_.Ended(View(), ended.trial);
   }
@@ -208,9 +220,10 @@ class Runner {
   std::vector<int64_t> free_slots_;
   std::vector<Active> active_;
   bool stopping_ = false;
-  std::string mistake_;  // what a run said that cannot work
   RunnerResult result_;
 };
+
+std::string Runs(int64_t count) { return count == 1 ? "1 run" : fmt::format("{} runs", count); }
 
 }  // namespace
 
@@ -218,6 +231,18 @@ RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, cons
                       const std::atomic<int>& stop) {
   CRESCENDO_ASSERT(options.jobs >= 1, "a study runs at least one job");
   return Runner(study, trials, options, stop).Run();
+}
+
+std::string WhatIsLeft(const std::vector<TrialRun>& runs) {
+  const int64_t waiting = std::ranges::count(runs, TrialState::kWaiting, &TrialRun::state);
+  const int64_t crashed = std::ranges::count(runs, TrialState::kCrashed, &TrialRun::state);
+  std::vector<std::string> sentences;
+  if (waiting > 0) sentences.push_back(Runs(waiting) + " to go; the same command goes on from here");
+  if (crashed > 0) {
+    sentences.push_back(
+        fmt::format("{} crashed; --retry-failed runs {} again", Runs(crashed), crashed == 1 ? "it" : "them"));
+  }
+  return fmt::format("{}", fmt::join(sentences, "; "));
 }
 
 }  // namespace crescendo::study

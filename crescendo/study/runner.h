@@ -31,13 +31,18 @@ struct RunnerOptions {
 struct RunnerResult {
   std::vector<TrialRun> runs;  // one for each trial
   int64_t started = 0;         // in this call
-  int64_t crashed = 0;         // of those
+  std::string mistake;         // where a run said that something given cannot work (exit code 2): which run, and what
 };
 
 // `stop`: the number of the signal that asks for an end, else 0. All running runs are then asked to end with what they
-// have, and this returns. UserError where another program works on the study, or where a run says that something given
-// cannot work (exit code 2), since it would in the others too.
+// have, and this returns. So it is where a run says that something given cannot work, since it would not in the others
+// either; and a run that something else stopped waits for the next call. UserError where another program works on the
+// study.
 RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
                       const std::atomic<int>& stop);
+
+// "2 runs to go; the same command goes on from here; 1 run crashed; --retry-failed runs it again"; "" where all have
+// ended as runs should.
+std::string WhatIsLeft(const std::vector<TrialRun>& runs);
 
 }  // namespace crescendo::study

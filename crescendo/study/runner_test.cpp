@@ -40,6 +40,7 @@ class RunnerTest : public ::testing::Test {
     options.cores = 4;
     options.retry_failed = retry_failed;
     options.fd = fd;
+    options.gpus = gpus_;
     try {
       RunnerResult result = RunStudy(study_, trials_, options, stop_);
       ::close(fd);
@@ -59,6 +60,7 @@ class RunnerTest : public ::testing::Test {
   support::TemporaryFolder folder_;
   Study study_;
   std::vector<Trial> trials_;
+  std::vector<std::string> gpus_;
   std::atomic<int> stop_ = 0;
 };
 
@@ -83,7 +85,6 @@ TEST_F(RunnerTest, ACrashIsAFailedRunAndNotTheEnd) {
   const RunnerResult result = Run("if [[ $seed = 2 && $out = *grow* ]]; then echo last words; kill -SEGV $$; fi");
   EXPECT_EQ(Count(result, TrialState::kFinished), 5);
   EXPECT_EQ(Count(result, TrialState::kCrashed), 1);
-  EXPECT_EQ(result.crashed, 1);
   EXPECT_THAT(result.runs[4].reason, HasSubstr("signal 11 (Segmentation fault); the last it said: last words"));
   EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: crashed: signal 11"));
 
@@ -91,16 +92,49 @@ TEST_F(RunnerTest, ACrashIsAFailedRunAndNotTheEnd) {
   const RunnerResult again = RunAgain("");
   EXPECT_EQ(again.started, 0);
   EXPECT_EQ(again.runs[4].state, TrialState::kCrashed);
+  EXPECT_EQ(WhatIsLeft(again.runs), "1 run crashed; --retry-failed runs it again");
   const RunnerResult retried = RunAgain("", /*retry_failed=*/true);
   EXPECT_EQ(retried.started, 1);
   EXPECT_EQ(Count(retried, TrialState::kFinished), 6);
+  EXPECT_EQ(WhatIsLeft(retried.runs), "");
+}
+
+TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
+  const std::string stopped_once =
+      "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then footer interrupted 'stopped by signal 15'; exit 143; fi";
+  const RunnerResult first = Run(stopped_once);
+  EXPECT_EQ(Count(first, TrialState::kFinished), 5);
+  EXPECT_EQ(Count(first, TrialState::kWaiting), 1);
+  EXPECT_EQ(WhatIsLeft(first.runs), "1 run to go; the same command goes on from here");
+  EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: stopped at 100 %"));
+
+  // Where it dies before it has begun to go on, the footer that it finds is not its own.
+  const RunnerResult died = RunAgain("if [[ $1 = resume ]]; then kill -SEGV $$; fi");
+  EXPECT_EQ(died.started, 1);
+  EXPECT_EQ(died.runs[4].state, TrialState::kCrashed);
+  std::filesystem::remove(CrashFile(died.runs[4].folder));
+  const RunnerResult resumed = RunAgain(stopped_once);
+  EXPECT_EQ(resumed.started, 1);
+  EXPECT_EQ(Count(resumed, TrialState::kFinished), 6);
+}
+
+TEST_F(RunnerTest, RunsShareOutTheGpus) {
+  gpus_ = {"3", "GPU-8a"};
+  // Fails where another run has the same one at this time.
+  const RunnerResult result =
+      Run("cd \"${0%/*}\"; echo \"$CUDA_VISIBLE_DEVICES\" >> gpus.txt; mkdir \"on-$CUDA_VISIBLE_DEVICES\" || exit 1; "
+          "sleep 0.1; rmdir \"on-$CUDA_VISIBLE_DEVICES\"");
+  EXPECT_EQ(Count(result, TrialState::kFinished), 6);
+  std::istringstream lines(ReadFile(folder_ / "gpus.txt"));
+  std::set<std::string> used;
+  for (std::string line; std::getline(lines, line);) used.insert(line);
+  EXPECT_EQ(used, (std::set<std::string>{"3", "GPU-8a"}));
 }
 
 TEST_F(RunnerTest, ADivergedRunStaysInTheStatistics) {
   const RunnerResult result =
       Run("if [[ $seed = 1 && $out = *grow* ]]; then footer failed 'the loss is nan'; exit 1; fi");
   EXPECT_EQ(Count(result, TrialState::kFailed), 1);
-  EXPECT_EQ(result.crashed, 0);
   EXPECT_EQ(RunAgain("").started, 0);
 
   const report::StudyResults collected = CollectStudy(study_, trials_, FindRuns(study_, trials_));
@@ -112,12 +146,9 @@ TEST_F(RunnerTest, ADivergedRunStaysInTheStatistics) {
 }
 
 TEST_F(RunnerTest, WhatCannotWorkInOneRunEndsTheStudyWithItsMessage) {
-  try {
-    Run("echo 'crescendo: no such data set' >&2; exit 2");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("crescendo: no such data set"));
-  }
+  const RunnerResult result = Run("echo 'crescendo: no such data set' >&2; exit 2");
+  EXPECT_THAT(result.mistake, ::testing::MatchesRegex("(decay|grow), seed [1-3]: no such data set"));
+  EXPECT_EQ(Count(result, TrialState::kWaiting), 6);
   const std::string calls = Calls();
   EXPECT_LE(std::ranges::count(calls, '\n'), 2);
   EXPECT_EQ(Count(RunAgain(""), TrialState::kFinished), 6);  // nothing was recorded as failed
@@ -142,7 +173,6 @@ TEST_F(RunnerTest, AStoppedStudyGoesOnWhereItWas) {
   const RunnerResult stopped = Run(waiting);
   EXPECT_EQ(stopped.started, 2);
   EXPECT_EQ(Count(stopped, TrialState::kWaiting), 6);
-  EXPECT_EQ(stopped.crashed, 0);
   stop_ = 0;
   EXPECT_EQ(RunAgain("").started, 6);
   const std::string calls = Calls();
@@ -160,6 +190,25 @@ TEST_F(RunnerTest, TwoDoNotWorkOnOneStudy) {
   EXPECT_THROW(Run(""), UserError);
   ::close(other);
   EXPECT_EQ(RunAgain("").started, 6);
+}
+
+TEST_F(RunnerTest, AReportOfWhatIsNoRunSaysWhatWouldBe) {
+  Run("");
+  const auto complaint = [&](const std::string& name) {
+    try {
+      CollectRuns({folder_ / name});
+    } catch (const UserError& error) {
+      return std::string(error.what()).substr(folder_.path().string().size() + 1);
+    }
+    return std::string();
+  };
+  EXPECT_THAT(complaint("runs"), ::testing::MatchesRegex("runs holds runs and is none; give their folders, such as "
+                                                         ".*/runs/(decay|grow)-[1-3]-.*, or the study that made them"));
+  EXPECT_EQ(complaint("base.toml"),
+            "base.toml is a config; a report takes the folders of runs, or a study (a file with [variants])");
+  std::filesystem::create_directory(folder_ / "empty");
+  EXPECT_EQ(complaint("empty"), "empty is no folder of a run: it has no run.jsonl");
+  EXPECT_THROW(CollectRuns({folder_ / "missing"}), UserError);
 }
 
 TEST_F(RunnerTest, StudiesThatShareAFolderShareTheirRuns) {

@@ -45,6 +45,7 @@ TrialRun LookAt(const fs::path& folder, const Trial& trial) {
     run.reason = tail->reason;
     if (tail->end == report::RunEnd::kFinished) run.state = TrialState::kFinished;
     if (tail->end == report::RunEnd::kFailed) run.state = TrialState::kFailed;
+    run.stopped = tail->end == report::RunEnd::kInterrupted;
   }
   if (!HasEnded(run.state) && fs::exists(CrashFile(folder))) {
     run.state = TrialState::kCrashed;

@@ -296,8 +296,8 @@ void Trainer::ApplyMomentumCorner(const Setting& setting) {
 }
 
 void Trainer::Record(const Setting& setting) {
-  const bool last = position_.updates >= parts_.plan.total_updates();
-  if (!last && setting.update.value() % parts_.options.run.log_every != 0) return;
+  const bool due = setting.update.value() % parts_.options.run.log_every == 0;
+  if (!due && !parts_.plan.IsAtAnEndOfItsPhase(setting)) return;
   const double seconds = position_.train_seconds;
   report::UpdateRecord record;
   record.setting = setting;

@@ -39,6 +39,20 @@ TEST_F(TrainerTest, EveryUpdateUsesThePlansSetting) {
   EXPECT_EQ(run.memory.footers.at(0).end, report::RunEnd::kFinished);
 }
 
+TEST_F(TrainerTest, RecordsTheFirstAndLastUpdateOfEachPhaseHoweverSeldomItRecords) {
+  const schedule::Plan plan = train::BuildPlan(support::SmallOptions({}));
+  std::vector<int64_t> expected;
+  for (const schedule::Phase& phase : plan.phases()) {
+    expected.push_back(phase.begin_update.value());
+    expected.push_back((phase.begin_update + phase.updates).value() - 1);
+  }
+  std::vector<int64_t> recorded;
+  for (const report::UpdateRecord& record : RunSmall({"run.log_every=1000"}).memory.updates) {
+    recorded.push_back(record.setting.update.value());
+  }
+  EXPECT_EQ(recorded, expected);
+}
+
 TEST_F(TrainerTest, EvaluatesAtTheGivenPositionsAndAtTheEnd) {
   const RunResult run = RunSmall({"run.evaluate_every=1ep"});
   std::vector<double> epochs;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "crescendo/base/file.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_folder.h"
 
@@ -139,6 +140,67 @@ TEST_F(CompareTest, EqualWallClockStretchesTheFasterSchedule) {
   for (const auto& entry : std::filesystem::directory_iterator(folder_ / "runs")) folders += entry.is_directory();
   EXPECT_EQ(folders, 2 + 3);  // two runs of the one, two and a pilot of the other
   EXPECT_NE(json["variants"][1]["examples"], 40 * 150);
+}
+
+TEST_F(CompareTest, WhatCrashedIsToldEveryTime) {
+  WriteStudy("");
+  ASSERT_EQ(Call({"compare", "study.toml"}).exit_code, 0);
+  const auto json = nlohmann::json::parse(Call({"report", "study.toml", "--format", "json"}).output);
+  const std::string run = json["variants"][1]["runs"][0]["folder"];
+  std::filesystem::remove(folder_ / (run + "/run.jsonl"));
+  folder_.Write(run + "/crash.txt", "signal 11 (Segmentation fault)\n");
+  for (int time = 0; time < 2; ++time) {
+    const auto again = Call({"compare", "study.toml"});
+    EXPECT_EQ(again.exit_code, 1);
+    EXPECT_THAT(again.errors, HasSubstr("crescendo: 1 run crashed; --retry-failed runs it again\n"));
+  }
+  EXPECT_EQ(Call({"compare", "study.toml", "--retry-failed"}).exit_code, 0);
+}
+
+TEST_F(CompareTest, WhatCannotWorkInOneVariantDoesNotHideWhatThereIs) {
+  WriteStudy("");
+  ASSERT_EQ(Call({"compare", "study.toml"}).exit_code, 0);
+  WriteStudy("", "[variants.bad]\nmodel.name = \"wide_resnet\"\n");
+  const auto study = Call({"compare", "study.toml", "--jobs", "1"});
+  EXPECT_EQ(study.exit_code, 2);
+  EXPECT_THAT(study.output, HasSubstr("Beside decay"));
+  EXPECT_THAT(study.errors, ::testing::ContainsRegex("crescendo: bad, seed [12]: "));
+  EXPECT_THAT(study.errors, Not(HasSubstr(": crescendo: ")));
+}
+
+TEST_F(CompareTest, ReportsAreWrittenInTheFormatOfTheNamesEnding) {
+  WriteStudy("");
+  ASSERT_EQ(Call({"compare", "study.toml"}).exit_code, 0);
+  const std::vector<std::pair<std::string, std::string>> beginnings = {{"a.md", "# study\n"},
+                                                                       {"a.csv", "variant,seed,"},
+                                                                       {"a.json", "{\"format_version\":1,"},
+                                                                       {"a.html", "<!doctype html>"}};
+  for (const auto& [name, beginning] : beginnings) {
+    ASSERT_EQ(Call({"report", "study.toml", "--out", name}).exit_code, 0);
+    EXPECT_THAT(ReadFile(folder_ / name), ::testing::StartsWith(beginning));
+  }
+  ASSERT_EQ(Call({"report", "study.toml", "--format", "csv", "--out", "a.txt"}).exit_code, 0);
+  EXPECT_THAT(ReadFile(folder_ / "a.txt"), ::testing::StartsWith("variant,"));
+  const auto unknown = Call({"report", "study.toml", "--out", "a.pdf"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_THAT(unknown.errors, HasSubstr("a name that ends in .html, .md, .csv or .json"));
+  EXPECT_EQ(Call({"report", "study.toml", "--workers", "5"}).exit_code, 0);
+  const auto no_run = Call({"report", "runs"});
+  EXPECT_EQ(no_run.exit_code, 2);
+  EXPECT_THAT(no_run.errors, HasSubstr("runs holds runs and is none"));
+}
+
+TEST_F(CompareTest, RunsOnDifferentDataGetNoVerdict) {
+  for (const std::string test_examples : {"50", "40"}) {
+    ASSERT_EQ(Call({"train", "base.toml", "data.test_examples=" + test_examples, "--out", test_examples}).exit_code, 0);
+  }
+  for (const auto& format : {"table", "md"}) {
+    const auto report = Call({"report", "50", "40", "--format", format});
+    EXPECT_EQ(report.exit_code, 0) << report.errors;
+    EXPECT_THAT(report.output, HasSubstr("No verdict: 50 learned "));
+    EXPECT_THAT(report.output, Not(HasSubstr(" points: ")));
+    EXPECT_THAT(report.output, Not(HasSubstr("Beside")));
+  }
 }
 
 TEST_F(CompareTest, MistakesAreToldAndNothingIsRun) {
