@@ -61,7 +61,7 @@ void Measure(distributed::Group& group, int64_t batch, int64_t rounds) {
       group.Barrier();
       const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
       if (round >= 0) milliseconds[way].push_back(took.count());
-      for (at::Tensor& parameter : parameters) parameter.mutable_grad() = {};
+      for (at::Tensor& parameter : parameters) parameter.mutable_grad() = at::Tensor();
     }
   }
   if (group.rank() != 0) return;

@@ -264,11 +264,11 @@ std::string Trainer::LossIsNotFinite(double loss, const Setting& setting) const 
   const std::string before =
       position_.updates == Updates{0}
           ? "there was no update before"
-          : fmt::format("the last good loss was {:.6g}, at update {}", position_.loss, position_.updates.value() - 1);
+          : fmt::format("the last good loss was {:.6g}, at update {}", position_.loss, position_.updates.value());
   return fmt::format(
       "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}, momentum {:.6g}); {}; "
       "the weights are those before the update",
-      std::isnan(loss) ? "nan" : "infinite", setting.update.value(), setting.begin.value(), setting.phase + 1,
+      std::isnan(loss) ? "nan" : "infinite", setting.update.value() + 1, setting.begin.value(), setting.phase + 1,
       parts_.plan.phases().size(), setting.global_batch.value(), setting.learning_rate, setting.momentum, before);
 }
 

@@ -103,7 +103,7 @@ TEST_F(TrainerTest, RunningStatisticsOfAFailedUpdateAreTakenBack) {
   const std::atomic<int> stop = 0;
   train::Trainer trainer(parts, schedule::Examples{8}, {&memory}, stop);
   EXPECT_EQ(trainer.Train(), report::RunEnd::kFailed);
-  EXPECT_THAT(trainer.Close().reason, AllOf(HasSubstr("the loss is nan at update 5"), HasSubstr("at update 4")));
+  EXPECT_THAT(trainer.Close().reason, AllOf(HasSubstr("the loss is nan at update 6"), HasSubstr("at update 5")));
   ASSERT_EQ(memory.statistics.size(), parts.model->buffers().size());
   for (size_t i = 0; i < memory.statistics.size(); ++i) {
     EXPECT_TRUE(at::equal(memory.statistics[i], parts.model->buffers()[i].value));
