@@ -72,8 +72,10 @@ print(f"median ratio {statistics.median(ratios):.3f} of {rounds}")
 EOF
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+hidden_sums=()
 for rank in 0 1; do
   RANK=$rank WORLD_SIZE=2 LOCAL_RANK=$rank LOCAL_WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=$port \
     "$build/benchmarks/hidden_sum" 32 "$((8 * rounds))" &
+  hidden_sums+=($!)
 done
-wait
+for process in "${hidden_sums[@]}"; do wait "$process"; done

@@ -11,6 +11,6 @@ names=("$@")
 
 for name in "${names[@]}"; do
   study=recipes/studies/$name.toml
-  "$crescendo" compare "$study" ${JOBS:+--jobs "$JOBS"}
+  "$crescendo" compare "$study" ${JOBS:+--jobs "$JOBS"} || echo "$name: not all runs have ended well; its results are of those that have" >&2
   for format in md csv json; do "$crescendo" report "$study" --out "results/$name.$format"; done
 done

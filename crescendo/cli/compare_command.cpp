@@ -73,10 +73,12 @@ int Compare(const Arguments& arguments) {
   const study::RunnerOptions options = OptionsFor(study, arguments);
   const std::atomic<int>& stop_signal = CatchStopSignals();
   study::RunnerResult result = Run(stage, options, stop_signal);
-  const auto has_ended = [](const study::TrialRun& run) { return study::HasEnded(run.state); };
-  while (!stage.is_last && std::ranges::all_of(result.runs, has_ended)) {
-    stage = study::CurrentStage(study, train::BuildPlan);
-    result = Run(stage, options, stop_signal);
+  if (!stage.is_last) {
+    study::Stage next = study::CurrentStage(study, train::BuildPlan);
+    if (next.is_last) {
+      stage = std::move(next);
+      result = Run(stage, options, stop_signal);
+    }
   }
   const report::StudyResults results = study::CollectStudy(stage.study, stage.trials, result.runs);
   std::cout << report::StudyTable(results, report::Summarize(results));

@@ -26,13 +26,6 @@ void RequireUnlaunched(const distributed::WorkerPlace& place) {
                   place.started_by, place.rank, place.size));
 }
 
-// A run that came to an end of its own, as by a loss that is not a number, would come to the same end again.
-bool EndedByItself(const train::RunFolder& folder) {
-  if (!std::filesystem::exists(folder.log())) return false;
-  const std::optional<report::RunFooter> footer = report::ReadRunLog(folder.log()).footer;
-  return footer && footer->end != report::RunEnd::kInterrupted;
-}
-
 // A process for which no phase of the plan has work would wait to the end.
 int64_t WithWork(int64_t workers, const config::Options& options) {
   const int64_t most = train::WorkersOfPhases(options, train::BuildPlan(options), workers).back();
@@ -43,15 +36,48 @@ int64_t WithWork(int64_t workers, const config::Options& options) {
   return most;
 }
 
-// What goes on with the run in `folder`. A run that has not come so far as to write its config has nothing to go on
-// from; one that was resumed is resumed again, with the options that were changed.
-std::vector<std::string> CommandAfter(const std::vector<std::string>& command, const train::RunFolder& folder) {
-  if (!std::filesystem::exists(folder.config())) return command;
-  std::vector<std::string> next = {command[0], "resume", folder.path().string()};
-  if (command.size() > next.size() && std::equal(next.begin(), next.end(), command.begin())) next = command;
-  if (std::ranges::find(next, "--start-over") == next.end()) next.emplace_back("--start-over");
-  return next;
-}
+// The run that a command is about, as the folder tells of it. What a forced run is to replace is not that run.
+class LaunchedRun {
+ public:
+  LaunchedRun(std::vector<std::string> command, const train::RunFolder& folder)
+      : command_(std::move(command)), folder_(folder), resumes_(Resumes(command_)), config_before_(ConfigWritten()) {}
+
+  // A run that came to an end of its own, as by a loss that is not a number, would come to the same end again.
+  bool EndedByItself() const {
+    if (!HasBegun() || !std::filesystem::exists(folder_.log())) return false;
+    const std::optional<report::RunFooter> footer = report::ReadRunLog(folder_.log()).footer;
+    return footer && footer->end != report::RunEnd::kInterrupted;
+  }
+
+  // What starts it, or goes on with it: one that was resumed with the options that were changed.
+  std::vector<std::string> NextCommand() const {
+    if (!HasBegun()) return command_;
+    std::vector<std::string> next = resumes_ ? command_ : CommandThatResumes();
+    if (std::ranges::find(next, "--start-over") == next.end()) next.emplace_back("--start-over");
+    return next;
+  }
+
+ private:
+  std::vector<std::string> CommandThatResumes() const { return {command_[0], "resume", folder_.path().string()}; }
+
+  bool Resumes(const std::vector<std::string>& command) const {
+    const std::vector<std::string> start = CommandThatResumes();
+    return command.size() >= start.size() && std::equal(start.begin(), start.end(), command.begin());
+  }
+
+  std::optional<std::filesystem::file_time_type> ConfigWritten() const {
+    std::error_code none;
+    const auto time = std::filesystem::last_write_time(folder_.config(), none);
+    return none ? std::nullopt : std::optional(time);
+  }
+
+  bool HasBegun() const { return ConfigWritten() && (resumes_ || ConfigWritten() != config_before_); }
+
+  const std::vector<std::string> command_;
+  const train::RunFolder& folder_;
+  const bool resumes_;
+  const std::optional<std::filesystem::file_time_type> config_before_;
+};
 
 }  // namespace
 
@@ -74,14 +100,15 @@ int LaunchWorkers(const LaunchArguments& arguments, std::vector<std::string> com
   const double seconds = std::min(options.run.worker_timeout, kLongestGrace);
   const auto grace = std::chrono::milliseconds(static_cast<int64_t>(1000 * seconds));
   int64_t workers = WithWork(arguments.workers, options);
+  const LaunchedRun run(command, folder);
   for (int64_t restart = 1;; ++restart) {
     const distributed::LaunchResult result = distributed::RunWorkers(command, workers, grace);
     if (!result.reason.empty()) std::cerr << fmt::format("crescendo: {}\n", result.reason);
-    if (result.exit_code != kFailed || result.stopped || restart > arguments.restarts || EndedByItself(folder)) {
+    if (result.exit_code != kFailed || result.stopped || restart > arguments.restarts || run.EndedByItself()) {
       return result.exit_code;
     }
     if (arguments.workers_after_restart > 0) workers = WithWork(arguments.workers_after_restart, options);
-    command = CommandAfter(command, folder);
+    command = run.NextCommand();
     std::cerr << fmt::format("crescendo: going on with {} {} (restart {} of {})\n", workers,
                              workers == 1 ? "worker" : "workers", restart, arguments.restarts);
   }

@@ -19,7 +19,7 @@ int64_t Milliseconds() {
 // The first asks for an end, another one ends the program at once. One that comes right behind the first is the same
 // request: sent to all processes of a group, and passed on by one of them.
 void OnStopSignal(int signal) {
-  constexpr int64_t kSameRequest = 500;  // milliseconds
+  constexpr int64_t kSameRequest = 250;  // milliseconds
   static std::atomic<int64_t> first_came = 0;
   if (stop_signal == 0) {
     first_came = Milliseconds();

@@ -11,8 +11,8 @@
 
 namespace crescendo::cli {
 
-// The first SIGINT, SIGTERM or SIGHUP asks the run to end with what it has, by making this non-zero; another one, half
-// a second later or more, ends the program at once.
+// The first SIGINT, SIGTERM or SIGHUP asks the run to end with what it has, by making this non-zero; another one, a
+// quarter of a second later or more, ends the program at once.
 const std::atomic<int>& CatchStopSignals();
 
 // Shows the records of the run on the terminal.

@@ -30,11 +30,10 @@ int Launch(const Arguments& arguments, const config::Options& options) {
   (void)train::BuildPlan(options);  // what is wrong with it is said once
   const train::RunFolder folder = arguments.out.empty() ? train::RunFolder::ReserveNext("runs", NameOfRun(arguments))
                                                         : train::RunFolder(arguments.out);
-  // Before the workers start: what the folder holds when they are started again must be of this run.
-  if (arguments.force) train::RunFolder::Clear(arguments.out);
   std::vector<std::string> command = {"crescendo", "train", arguments.config.file};
   command.insert(command.end(), arguments.config.overrides.begin(), arguments.config.overrides.end());
   command.insert(command.end(), {"--out", folder.path().string()});
+  if (arguments.force) command.emplace_back("--force");
   return LaunchWorkers(arguments.launch, command, folder, options);
 }
 

@@ -42,7 +42,11 @@ class BlockedSignals {
   BlockedSignals() {
     sigset_t waited;
     ::sigemptyset(&waited);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::sigaddset(&waited, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) ::sigaddset(&waited, signal);
+    // Under nohup a closed terminal is no request; a blocked signal would come even so.
+    struct sigaction hang_up {};
+    ::sigaction(SIGHUP, nullptr, &hang_up);
+    if (hang_up.sa_handler != SIG_IGN) ::sigaddset(&waited, SIGHUP);
     ::sigprocmask(SIG_BLOCK, &waited, &before_);
     descriptor_ = Descriptor(::signalfd(-1, &waited, SFD_CLOEXEC | SFD_NONBLOCK));
   }

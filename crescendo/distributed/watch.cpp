@@ -274,30 +274,37 @@ void Watch::Check() {
   }
   for (const auto& [rank, peer] : peers_) {
     if (peer.left || peer.closed || Clock::now() - peer.heard <= timeout_) continue;
-    Decide(fmt::format("{} has not been heard from for {}: it hangs, or the network to it is cut", peer.name,
-                       Seconds(timeout_)));
+    Decide(Silent(peer));
     return;
   }
+}
+
+std::string Watch::Silent(const Peer& peer) const {
+  return fmt::format("{} has not been heard from for {}: it hangs, or the network to it is cut", peer.name,
+                     Seconds(timeout_));
 }
 
 void Watch::JudgeLate() {
   int64_t fewest = meetings_;
   int64_t most = fewest;
-  std::string latest = NameOfThis();
+  const Peer* latest = nullptr;  // this worker
   for (const auto& [rank, peer] : peers_) {
     if (rank >= meeting_) continue;  // waits, but not in a meeting
     most = std::max(most, peer.meetings);
     if (peer.meetings >= fewest) continue;
     fewest = peer.meetings;
-    latest = peer.name;
+    latest = &peer;
   }
   if (fewest == most) {
     Decide(
         fmt::format("the workers have waited for each other for {}, although all of them are there: the network "
                     "between some of them may be cut",
                     Seconds(timeout_)));
+  } else if (latest != nullptr && Clock::now() - latest->heard > timeout_ / 2) {
+    Decide(Silent(*latest));  // its silence would be noticed in a moment: it does not live
   } else {
-    Decide(fmt::format("{} lives, but the others have waited for it for {}", latest, Seconds(timeout_)));
+    Decide(fmt::format("{} lives, but the others have waited for it for {}",
+                       latest != nullptr ? latest->name : NameOfThis(), Seconds(timeout_)));
   }
 }
 

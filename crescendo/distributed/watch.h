@@ -90,6 +90,7 @@ class Watch {
   void Obey(int64_t rank, Peer& peer, const std::string& line);
   void BeatIfDue();
   void Check();
+  std::string Silent(const Peer& peer) const;
   void JudgeLate();
   void Decide(const std::string& sentence);
   std::string NameOfThis() const;

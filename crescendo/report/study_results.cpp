@@ -218,8 +218,10 @@ struct Data {
   }
   std::string Text() const {
     const bool table = options.name == config::DatasetName::kCsv;
-    return fmt::format("{} ({} training and {} test examples)", table ? options.train_file : NameOf(options.name),
-                       WithThousands(train_examples), WithThousands(test_examples));
+    const std::string test = options.test_file.empty() ? "" : " and " + options.test_file;
+    return fmt::format("{} ({} training and {} test examples)",
+                       table ? options.train_file + test : NameOf(options.name), WithThousands(train_examples),
+                       WithThousands(test_examples));
   }
 };
 

@@ -102,18 +102,18 @@ Setting Plan::AtExample(Examples position) const {
   return SettingIn(static_cast<size_t>(phase - phases_.begin()), phase->begin_update + Updates{k});
 }
 
-Setting Plan::SettingIn(size_t index, Updates update) const {
-  const Phase& phase = phases_[index];
+Setting Plan::SettingIn(size_t phase, Updates update) const {
+  const Phase& of = phases_[phase];
   const PlanRequest& r = request_;
-  const UpdateGrid grid(phase.begin_example, phase.global_batch, r.train_examples, r.epoch_tail);
-  const int64_t k = (update - phase.begin_update).value();
+  const UpdateGrid grid(of.begin_example, of.global_batch, r.train_examples, r.epoch_tail);
+  const int64_t k = (update - of.begin_update).value();
   Setting setting{};
   setting.update = update;
-  setting.end = update + Updates{1} == phase.begin_update + phase.updates ? phase.end_example : grid.Begin(k + 1);
-  setting.momentum = phase.momentum;
-  setting.phase = index;
+  setting.end = update + Updates{1} == of.begin_update + of.updates ? of.end_example : grid.Begin(k + 1);
+  setting.momentum = of.momentum;
+  setting.phase = phase;
   const Examples begin = grid.Begin(k);
-  UseFor(setting, begin, std::min(grid.Size(k), phase.end_example - begin));
+  UseFor(setting, begin, std::min(grid.Size(k), of.end_example - begin));
   return setting;
 }
 

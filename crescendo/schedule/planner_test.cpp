@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "crescendo/base/error.h"
 
 namespace crescendo::schedule {
@@ -14,7 +16,7 @@ using ::testing::HasSubstr;
 
 constexpr int64_t kN = 50'000;
 
-Examples Epochs(double epochs) { return Examples{static_cast<int64_t>(epochs * kN + 0.5)}; }
+Examples Epochs(double epochs) { return Examples{std::llround(epochs * kN)}; }
 
 // Section 5 of the paper: CIFAR-10, noise / 5 at epochs 60, 120 and 160 of 204.8 (80,000 updates at B = 128).
 PlanRequest Paper(Policy policy, double rate, double momentum, int64_t max_batch) {
@@ -116,7 +118,7 @@ TEST(Planner, ShortLastUpdateKeepsTheNoise) {
 
 TEST(Planner, ImageNetOfSection53) {
   const int64_t n = 1'281'167;
-  const auto epochs = [&](double e) { return Examples{static_cast<int64_t>(e * static_cast<double>(n) + 0.5)}; };
+  const auto epochs = [&](double e) { return Examples{std::llround(e * static_cast<double>(n))}; };
   const LearningRate reference(3.0, Step{{epochs(30), epochs(60), epochs(80)}, 0.1}, epochs(90));
   struct Row {
     Policy policy;

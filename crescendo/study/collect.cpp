@@ -44,8 +44,9 @@ bool IsRunFolder(const fs::path& path) { return fs::exists(LogFile(path)) || fs:
 fs::path LogOf(const fs::path& path) {
   if (!fs::exists(path)) throw UserError(fmt::format("there is no {}", path.string()));
   if (path.extension() == ".toml" && fs::is_regular_file(path)) {
-    throw UserError(fmt::format(
-        "{} is a config; a report takes the folders of runs, or a study (a file with [variants])", path.string()));
+    throw UserError(
+        fmt::format("{} is a {}; a report takes the folders of runs, or one study (a file with [variants]) alone",
+                    path.string(), IsStudyFile(path) ? "study" : "config"));
   }
   if (!fs::is_directory(path)) return path;
   if (fs::exists(LogFile(path))) return LogFile(path);

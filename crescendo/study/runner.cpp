@@ -116,6 +116,7 @@ class Runner {
     pid_t process;
     size_t trial;
     int64_t slot;
+    bool resumes;
     double share_before;
     steady_clock::time_point begin;
   };
@@ -143,7 +144,7 @@ class Runner {
       request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
                        run.folder.string(),       "--force"};
     }
-    if (!trials_[trial].options.run.threads) {
+    if (request.words[1] == "train" && !trials_[trial].options.run.threads) {  // a checkpoint knows its threads
       request.words.push_back(fmt::format("run.threads={}", std::max<int64_t>(1, options_.cores / options_.jobs)));
     }
     const int64_t slot = free_slots_.back();
@@ -155,7 +156,7 @@ class Runner {
     const pid_t process = StartChild(request);
     queue_.pop_front();
     free_slots_.pop_back();
-    active_.push_back({process, trial, slot, run.share_done, steady_clock::now()});
+    active_.push_back({process, trial, slot, request.words[1] == "resume", run.share_done, steady_clock::now()});
     run = {.folder = run.folder, .state = TrialState::kRunning, .reason = "", .share_done = run.share_done};
     ++result_.started;
   }
@@ -181,7 +182,8 @@ class Runner {
   void Close(const Active& ended, int status) {
     TrialRun& run = result_.runs[ended.trial];
     run = LookAt(run.folder, trials_[ended.trial]);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
+    // What a run cannot go on from is its own, whereas what cannot begin could not in the others either.
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake && !ended.resumes) {
       if (result_.mistake.empty()) {
         result_.mistake = fmt::format("{}, seed {}: {}", study_.variants[trials_[ended.trial].variant].name,
                                       trials_[ended.trial].seed, LastLine(OutputFile(run.folder)));
@@ -189,7 +191,8 @@ class Runner {
       if (!stopping_) Stop();
       return;
     }
-    const bool stopped = run.stopped && WIFEXITED(status);  // else the footer is that of an earlier stop
+    // By a signal that it was sent; else the footer is that of an earlier stop.
+    const bool stopped = run.stopped && WIFEXITED(status) && WEXITSTATUS(status) > 128;
     if (!HasEnded(run.state) && !stopped && !stopping_) {
       run.state = TrialState::kCrashed;
       run.reason = fmt::format("{}; the last it said: {}", DescribeEnd(status), LastLine(OutputFile(run.folder)));

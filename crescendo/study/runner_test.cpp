@@ -108,11 +108,16 @@ TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   EXPECT_EQ(WhatIsLeft(first.runs), "1 run to go; the same command goes on from here");
   EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: stopped at 100 %"));
 
-  // Where it dies before it has begun to go on, the footer that it finds is not its own.
-  const RunnerResult died = RunAgain("if [[ $1 = resume ]]; then kill -SEGV $$; fi");
-  EXPECT_EQ(died.started, 1);
-  EXPECT_EQ(died.runs[4].state, TrialState::kCrashed);
-  std::filesystem::remove(CrashFile(died.runs[4].folder));
+  // Where it ends before it has begun to go on, the footer that it finds is not its own; and what it cannot go on from
+  // is nothing that the other runs have too.
+  for (const char* end : {"kill -SEGV $$", "exit 1", "exit 2"}) {
+    const RunnerResult died = RunAgain(std::string("if [[ $1 = resume ]]; then echo why; ") + end + "; fi");
+    EXPECT_EQ(died.started, 1);
+    EXPECT_EQ(died.runs[4].state, TrialState::kCrashed);
+    EXPECT_THAT(died.runs[4].reason, HasSubstr("the last it said: why"));
+    EXPECT_EQ(died.mistake, "");
+    std::filesystem::remove(CrashFile(died.runs[4].folder));
+  }
   const RunnerResult resumed = RunAgain(stopped_once);
   EXPECT_EQ(resumed.started, 1);
   EXPECT_EQ(Count(resumed, TrialState::kFinished), 6);
@@ -205,7 +210,7 @@ TEST_F(RunnerTest, AReportOfWhatIsNoRunSaysWhatWouldBe) {
   EXPECT_THAT(complaint("runs"), ::testing::MatchesRegex("runs holds runs and is none; give their folders, such as "
                                                          ".*/runs/(decay|grow)-[1-3]-.*, or the study that made them"));
   EXPECT_EQ(complaint("base.toml"),
-            "base.toml is a config; a report takes the folders of runs, or a study (a file with [variants])");
+            "base.toml is a config; a report takes the folders of runs, or one study (a file with [variants]) alone");
   std::filesystem::create_directory(folder_ / "empty");
   EXPECT_EQ(complaint("empty"), "empty is no folder of a run: it has no run.jsonl");
   EXPECT_THROW(CollectRuns({folder_ / "missing"}), UserError);

@@ -34,7 +34,9 @@ Stage CurrentStage(const Study& study, const PlanOf& plan_of) {
   const Study pilots = PilotsOf(study);
   std::vector<Trial> trials = MakeTrials(pilots, plan_of);
   const std::vector<TrialRun> runs = FindRuns(pilots, trials);
-  const bool ended = std::ranges::all_of(runs, [](const TrialRun& run) { return HasEnded(run.state); });
+  // A crash says nothing about the variant: its pilot is to be run again.
+  const bool ended = std::ranges::all_of(
+      runs, [](const TrialRun& run) { return run.state == TrialState::kFinished || run.state == TrialState::kFailed; });
   if (!ended) return {pilots, std::move(trials), /*is_last=*/false};
 
   Study stretched = study;

@@ -21,8 +21,8 @@ struct Stage {
   bool is_last = true;
 };
 
-// The stage before the last until all its runs have ended, then the last. A variant whose pilot failed keeps the length
-// that it states. UserError as MakeTrials.
+// The pilots until each has finished or failed, then the study. A variant whose pilot failed keeps the length that it
+// states. UserError as MakeTrials.
 Stage CurrentStage(const Study& study, const PlanOf& plan_of);
 
 }  // namespace crescendo::study

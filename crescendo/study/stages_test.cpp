@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "crescendo/base/file.h"
 #include "crescendo/report/run_log.h"
 #include "crescendo/study/runs.h"
 #include "crescendo/study/test_support.h"
@@ -63,6 +64,18 @@ TEST(Stages, StretchesEachScheduleByItsPilot) {
   const std::vector<TrialRun> runs = FindRuns(last.study, last.trials);
   EXPECT_EQ(runs[0].state, TrialState::kFinished);
   EXPECT_EQ(runs[2].state, TrialState::kWaiting);
+}
+
+// What a crash of the machine has to do with the variant is not known.
+TEST(Stages, WaitForAPilotThatCrashed) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "seeds = 2\nequal = \"wall_clock\"");
+  const Stage pilots = CurrentStage(study, PlanOfSmall);
+  Finish(pilots, 0, 10);
+  const TrialRun crashed = FindRuns(pilots.study, pilots.trials)[1];
+  PrepareFolder(crashed.folder, pilots.trials[1]);
+  WriteFileAtomically(CrashFile(crashed.folder), "no memory\n");
+  EXPECT_FALSE(CurrentStage(study, PlanOfSmall).is_last);
 }
 
 TEST(Stages, KeepAVariantThatFailedAsItIs) {

@@ -33,7 +33,7 @@ struct CheckpointState {
 
   std::string config_toml;  // resolved; what it leaves to be chosen ("auto") was chosen as below
   std::string device;       // "cpu" or "cuda"
-  int64_t workers = 1;      // that were started
+  int64_t workers = 0;      // that were started; 0: not known, in a checkpoint of an older version
   int64_t threads = 0;
   int64_t micro_batch = 0;
 

@@ -161,7 +161,7 @@ void Checkpointer::WriterLoop(const std::stop_token& stop) {
 }
 
 void Checkpointer::Write(CheckpointState state) {
-  // Here and not at the start of the run, which need not wait for it.
+  // Here and not at the start of the run, which of one worker need not wait for it.
   if (train_sha256_.empty()) train_sha256_ = DigestOf(parts_.data.train);
   if (test_sha256_.empty()) test_sha256_ = DigestOf(parts_.data.test);
   state.train_sha256 = train_sha256_;

@@ -31,7 +31,7 @@ config::Options OptionsOf(const Checkpoint& checkpoint, const std::vector<std::s
 // Whether the threads of each worker are to be what they were: other workers have other cores to share, unless the bits
 // hang on the threads alone.
 bool KeepsThreads(const CheckpointState& state, const config::Options& options, int64_t workers) {
-  return options.run.reproducible || state.workers == workers;
+  return options.run.reproducible || state.workers == workers || state.workers == 0;
 }
 
 config::Options WithLayoutOf(const CheckpointState& state, config::Options options, int64_t workers) {
@@ -109,7 +109,7 @@ void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, cons
 
 // Of what the last bits hang on, besides what has to be the same.
 void WarnOfOtherBits(const CheckpointState& state, const config::Options& options, int64_t workers, const Warn& warn) {
-  if (state.workers != workers && !options.run.reproducible) {
+  if (state.workers != workers && state.workers != 0 && !options.run.reproducible) {
     warn(fmt::format("{} trained it and now {}: the last bits may differ from a run that was never stopped",
                      state.workers == 1 ? "one worker" : fmt::format("{} workers", state.workers),
                      workers == 1 ? "one does" : fmt::format("{} do", workers)));
@@ -205,8 +205,8 @@ void RequireSameData(const CheckpointState& state, const data::DatasetPair& data
   compare("test set", state.test_sha256, data.test);
   if (differences.empty()) return;
   throw UserError(
-      fmt::format("the data are not those that the run was trained on:{}\ndata.folder says where they are "
-                  "now; {}",
+      fmt::format("the data are not those that the run was trained on:{}\ndata.folder, or of a table "
+                  "data.train_file and data.test_file, says where they are now; {}",
                   differences, kBranchHint));
 }
 

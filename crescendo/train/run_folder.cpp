@@ -9,7 +9,6 @@
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <optional>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
@@ -30,18 +29,6 @@ void MakeFolder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) FailToMake(path, error);
-}
-
-// The lock of a folder, held until the descriptor is closed; nullopt where the file system knows no locks: there the
-// user has to take care.
-std::optional<int> LockFolder(const fs::path& path) {
-  const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) throw UserError(fmt::format("cannot open the folder {}: {}", path.string(), std::strerror(errno)));
-  if (::flock(folder, LOCK_EX | LOCK_NB) == 0) return folder;
-  const bool taken = errno == EWOULDBLOCK;
-  ::close(folder);
-  if (!taken) return std::nullopt;
-  throw UserError(fmt::format("another process trains in {} now", path.string()));
 }
 
 }  // namespace
@@ -67,23 +54,12 @@ RunFolder RunFolder::Create(const fs::path& path, bool force) {
   RunFolder folder(path);
   MakeFolder(path);
   folder.Lock();
-  folder.RemoveFiles();
-  return folder;
-}
-
-void RunFolder::Clear(const fs::path& path) {
-  if (!fs::is_directory(path)) return;
-  const std::optional<int> lock = LockFolder(path);
-  RunFolder(path).RemoveFiles();
-  if (lock) ::close(*lock);
-}
-
-void RunFolder::RemoveFiles() const {
-  for (const fs::path& file : Files()) {
+  for (const fs::path& file : folder.Files()) {
     std::error_code error;
     fs::remove_all(file, error);
     if (error) throw RunError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
   }
+  return folder;
 }
 
 RunFolder RunFolder::CreateNext(const fs::path& parent, const std::string& name) {
@@ -109,7 +85,16 @@ void RunFolder::Lock() const {
   const fs::path key = fs::weakly_canonical(path_);
   const std::lock_guard guard(mutex);
   if (locked.contains(key)) return;
-  if (const std::optional<int> folder = LockFolder(path_)) locked[key] = *folder;
+  const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) throw UserError(fmt::format("cannot open the folder {}: {}", path_.string(), std::strerror(errno)));
+  if (::flock(folder, LOCK_EX | LOCK_NB) != 0) {
+    const bool taken = errno == EWOULDBLOCK;
+    ::close(folder);
+    // File systems without locks exist; there the user has to take care.
+    if (!taken) return;
+    throw UserError(fmt::format("another process trains in {} now", path_.string()));
+  }
+  locked[key] = folder;
 }
 
 void RunFolder::WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const {

@@ -25,10 +25,6 @@ class RunFolder {
   // files of the run that is there are removed, and nothing else. RunError where the system refuses.
   static RunFolder Create(const std::filesystem::path& path, bool force);
 
-  // Removes the run that `path` holds, if any, for another process to Create one there. UserError where a process
-  // trains in it.
-  static void Clear(const std::filesystem::path& path);
-
   // As Create, for the first of PARENT/NAME-001, PARENT/NAME-002, ... that does not exist. Runs that start at the same
   // moment get different ones.
   static RunFolder CreateNext(const std::filesystem::path& parent, const std::string& name);
@@ -55,7 +51,6 @@ class RunFolder {
   std::array<std::filesystem::path, 6> Files() const {
     return {config(), plan(), log(), weights(), events(), checkpoints()};
   }
-  void RemoveFiles() const;
 
   std::filesystem::path path_;
 };

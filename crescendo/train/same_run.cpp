@@ -18,13 +18,13 @@
 namespace crescendo::train {
 namespace {
 
-std::vector<std::string> FactsOf(at::Device device, const data::DatasetPair& data) {
-  const auto describe = [](const data::Dataset& dataset) {
-    return fmt::format("{} examples of {} with SHA-256 {}", dataset.labels.size(0), dataset.name, DigestOf(dataset));
-  };
-  return {fmt::format("crescendo {} {}", Version(), Commit()),
-          fmt::format("device type {}", c10::DeviceTypeName(device.type(), /*lower_case=*/true)), describe(data.train),
-          describe(data.test)};
+std::string ProgramOf(at::Device device) {
+  return fmt::format("crescendo {} {} for device type {}", Version(), Commit(),
+                     c10::DeviceTypeName(device.type(), /*lower_case=*/true));
+}
+
+std::string DescriptionOf(const data::Dataset& dataset) {
+  return fmt::format("{} examples of {} with SHA-256 {}", dataset.labels.size(0), dataset.name, DigestOf(dataset));
 }
 
 // Evaluations are made together. Threads may differ, as machines do.
@@ -37,10 +37,11 @@ std::string DifferenceFromWorker0(distributed::Group& group, const config::Optio
                                   const data::DatasetPair& data) {
   std::string found;
   // Every worker hears all that worker 0 says, whatever it has found by then.
-  for (const std::string& own : FactsOf(device, data)) {
+  const auto compare = [&](const std::string& own) {
     const std::string first = group.BroadcastText(own);
     if (own != first && found.empty()) found = fmt::format("{}, worker 0 with {}", own, first);
-  }
+  };
+  compare(ProgramOf(device));
   const std::string first = group.BroadcastText(config::ToToml(options));
   const config::Options of_worker_0 = config::LoadText(first, "the config of worker 0");
   for (const config::Difference& difference : config::DifferencesBetween(of_worker_0, options)) {
@@ -49,6 +50,8 @@ std::string DifferenceFromWorker0(distributed::Group& group, const config::Optio
     if (difference.before.empty() || difference.after.empty()) continue;
     found = fmt::format("{} = {}, worker 0 with {}", difference.key, difference.after, difference.before);
   }
+  compare(DescriptionOf(data.train));  // after the options, which decide what synthetic data are
+  compare(DescriptionOf(data.test));
   return found;
 }
 
