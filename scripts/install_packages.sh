@@ -3,7 +3,7 @@
 # when all are there.
 #   scripts/install_packages.sh            what building, testing and benchmarks need
 #   scripts/install_packages.sh --dev      also what `make check` needs
-#   scripts/install_packages.sh --browser  only a Chromium, for the test of the report's page
+#   scripts/install_packages.sh --tests    only what some tests start, which are skipped without: Chromium, Open MPI, Slurm, ip
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
@@ -15,10 +15,10 @@ packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nloh
           ccache mold)                                # a faster second build; used where found
 if [[ ${1:-} == --dev ]]; then
   packages+=(clang-format-14 clang-tidy-14 shellcheck)
-elif [[ ${1:-} == --browser ]]; then
-  packages=(chromium)
+elif [[ ${1:-} == --tests ]]; then
+  packages=(chromium openmpi-bin slurmctld slurmd slurm-client munge iproute2)
 elif [[ $# -gt 0 ]]; then
-  fail "unknown argument '$1'; there are --dev and --browser"
+  fail "unknown argument '$1'; there are --dev and --tests"
 fi
 
 if ! command -v apt-get dpkg-query >/dev/null; then
