@@ -98,16 +98,19 @@ std::string ReferenceSentence(const StudyResults& results) {
   return fmt::format("Beside {}, at 5 % after Holm's correction:", results.variants[results.reference].name);
 }
 
+std::string PText(double p) { return p < 0.0001 ? "p < 0.0001" : fmt::format("p = {:.2g}", p); }
+
+std::string StudentText(const Difference& difference) {
+  return fmt::format("t({:.3g}) = {:.2f}, {}", difference.degrees_of_freedom, difference.t, PText(difference.p));
+}
+
 std::string Evidence(const Comparison& comparison) {
   const Difference* difference = comparison.deciding();
   if (difference == nullptr) return "";
   std::string evidence = fmt::format("{}, difference {:+.2f}, p(same) = {:.2g}, p(differs) = {:.2g}",
                                      comparison.by_seed ? "by seed" : "in groups", difference->value,
                                      comparison.p_equivalence_adjusted, comparison.p_difference_adjusted);
-  if (comparison.welch) {
-    const Difference& welch = *comparison.welch;
-    evidence += fmt::format("; Welch: t({:.2g}) = {:.2g}, p = {:.2g}", welch.degrees_of_freedom, welch.t, welch.p);
-  }
+  if (comparison.welch) evidence += "; Welch: " + StudentText(*comparison.welch);
   return evidence;
 }
 

@@ -25,7 +25,13 @@ std::string Terms(const StudyResults& results);
 // "Beside decay, at 5 % after Holm's correction:"
 std::string ReferenceSentence(const StudyResults& results);
 
-// "by seed, difference -0.02, p(same) = 0.058, p(differs) = 0.59; Welch: t(7.9) = -0.2, p = 0.85"; "" without a test.
+// "p = 0.058", "p < 0.0001"
+std::string PText(double p);
+
+// "t(7.85) = -0.20, p = 0.85"
+std::string StudentText(const Difference& difference);
+
+// "by seed, difference -0.02, p(same) = 0.058, p(differs) = 0.59; Welch: t(7.85) = -0.20, p = 0.85"; "" without a test.
 std::string Evidence(const Comparison& comparison);
 
 // Beside the reference: updates and time, a sentence per variant that differs in its updates. None where the two do not

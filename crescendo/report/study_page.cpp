@@ -56,14 +56,11 @@ std::string ResultTable(const StudyResults& results, const StudySummary& summary
   return out + "</table></div>\n";
 }
 
-std::string P(double p) { return p < 0.0001 ? "p < 0.0001" : fmt::format("p = {:.2g}", p); }
-
-// "t(4) = -2.14, p = 0.1"; with the corrected p below where the verdict stands on this test.
+// With the corrected p below where the verdict stands on this test.
 std::string StudentCell(const std::optional<Difference>& difference, const Comparison& comparison) {
   if (!difference) return "-";
-  std::string text =
-      fmt::format("t({:.3g}) = {:.2f}, {}", difference->degrees_of_freedom, difference->t, P(difference->p));
-  if (comparison.deciding() == &*difference) text += fmt::format("\nHolm {}", P(comparison.p_difference_adjusted));
+  std::string text = StudentText(*difference);
+  if (comparison.deciding() == &*difference) text += fmt::format("\nHolm {}", PText(comparison.p_difference_adjusted));
   return text;
 }
 
@@ -80,7 +77,7 @@ std::string TestTable(const StudyResults& results, const StudySummary& summary) 
         row.analysis.name,
         fmt::format("{:+.2f}", difference.value),
         fmt::format("{:+.2f} to {:+.2f}", difference.interval.low, difference.interval.high),
-        fmt::format("{}\nHolm {}", P(comparison.same->p), P(comparison.p_equivalence_adjusted)),
+        fmt::format("{}\nHolm {}", PText(comparison.same->p), PText(comparison.p_equivalence_adjusted)),
         StudentCell(comparison.by_seed, comparison),
         StudentCell(comparison.welch, comparison)};
     rows += "<tr>";
