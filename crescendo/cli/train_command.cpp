@@ -68,7 +68,7 @@ void AddTrainCommand(CLI::App& app, int& exit_code) {
   crescendo train recipes/paper/cifar10/grow.toml --ranks 4 --restarts 2
   crescendo train recipes/letter/grow.toml --out runs/grow run.seed=2
   crescendo train recipes/paper/cifar10/grow.toml run.precision=bf16
-Ctrl-C keeps the state and ends the run, for crescendo resume; a second one ends the program at once.)");
+Ctrl-C keeps the state and ends the run, for crescendo resume; another one, a moment later, ends the program at once.)");
   command->callback([arguments, &exit_code] { exit_code = Train(*arguments); });
 }
 
