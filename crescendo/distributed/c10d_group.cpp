@@ -127,9 +127,7 @@ class C10dGroup : public AllWorkers {
   int64_t rank() const override { return workers_->rank; }
   int64_t size() const override { return size_; }
   double waited_seconds() const override { return workers_->waited_seconds; }
-  void RequireAllWell() override {
-    if (!watch_.all_well()) Fail("");
-  }
+  void RequireAllWell() override { FailIfOneIsLost(); }
   void Abandon(const std::string& reason) override { watch_.Abandon(reason); }
 
   std::unique_ptr<Group> OfFirst(int64_t size) override {
@@ -140,7 +138,7 @@ class C10dGroup : public AllWorkers {
 
   std::optional<int64_t> WaitForCall(const std::atomic<int>& stop) override {
     const std::optional<int64_t> size = watch_.WaitForCall(stop);
-    if (!size && !watch_.all_well()) Fail("");
+    if (!size) FailIfOneIsLost();
     return size;
   }
 
@@ -236,7 +234,7 @@ class C10dGroup : public AllWorkers {
 
   void Await(const Work& work) {
     if (!work) {  // the others wait, and one of them may have been lost
-      RequireAllWell();
+      FailIfOneIsLost();
       return;
     }
     AwaitUntil([&] { return work->isCompleted(); });
@@ -255,7 +253,7 @@ class C10dGroup : public AllWorkers {
     bool reported = false;
     while (!done()) {
       const auto waited = Clock::now() - begin;
-      RequireAllWell();
+      FailIfOneIsLost();
       if (waited > workers_->timeout && !reported) {
         reported = true;
         watch_.ReportLate();
@@ -265,6 +263,10 @@ class C10dGroup : public AllWorkers {
           std::clamp<Clock::duration>(waited / 16, std::chrono::microseconds(10), std::chrono::milliseconds(2)));
     }
     workers_->waited_seconds += std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  void FailIfOneIsLost() {
+    if (!watch_.all_well()) Fail("");
   }
 
   // The watch may hear a moment later than the operation what happened.

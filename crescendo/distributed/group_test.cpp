@@ -31,11 +31,12 @@ INSTANTIATE_TEST_SUITE_P(Ranks, GroupOf, ::testing::Values(1, 2, 3, 4));
 
 TEST_P(GroupOf, SumsInEveryTypeThatIsUsed) {
   const int64_t ranks = GetParam();
+  const int64_t sum = 3 * ranks * (ranks + 1) / 2;
   RunRanks(ranks, [&](Group& group) {
     for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kLong}) {
       const at::Tensor values = at::full({3}, 1 + group.rank(), at::TensorOptions(type));
       group.Sum(values);
-      EXPECT_EQ(values.sum().item<double>(), static_cast<double>(3 * ranks * (ranks + 1) / 2));
+      EXPECT_EQ(values.sum().item<double>(), static_cast<double>(sum));
     }
   });
 }
