@@ -7,10 +7,10 @@
 #include <memory>
 
 #include "crescendo/base/error.h"
-#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
+#include "crescendo/cli/output_file.h"
 #include "crescendo/config/load.h"
 #include "crescendo/report/plan_chart.h"
 #include "crescendo/report/plan_report.h"
@@ -78,9 +78,11 @@ void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t
 }
 
 void WriteChart(const std::vector<Named>& plans, const std::string& file) {
+  if (!file.ends_with(".svg"))
+    throw UserError(fmt::format("--chart {}: a chart is SVG; give a name that ends in .svg", file));
   std::vector<report::NamedPlan> curves;
   for (const Named& named : plans) curves.push_back({std::filesystem::path(named.file).stem().string(), named.plan});
-  WriteFileAtomically(file, report::PlanChartSvg(curves));
+  WriteOutput("--chart", file, report::PlanChartSvg(curves));
 }
 
 void Plan(const Arguments& arguments) {

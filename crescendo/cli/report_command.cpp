@@ -9,9 +9,9 @@
 #include <optional>
 
 #include "crescendo/base/error.h"
-#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/output_file.h"
 #include "crescendo/report/comparison.h"
 #include "crescendo/report/study_page.h"
 #include "crescendo/report/study_text.h"
@@ -129,7 +129,7 @@ void Report(const Arguments& arguments) {
     std::cout << text;
     return;
   }
-  WriteFileAtomically(arguments.out, text);
+  WriteOutput("--out", arguments.out, text);
   std::cerr << arguments.out << '\n';
 }
 

@@ -83,8 +83,11 @@ RunLogCut CutRunLog(const fs::path& path, const LogPosition& position) {
     if (newline == std::string::npos) break;  // the end, or a line that was being written
     const std::optional<Line> line = ParseLine(std::string_view(text).substr(kept, newline - kept));
     if (!line || (line->type == "header") != (number == 1)) {
+      const fs::path whole = path.string() + ".damaged";
+      WriteFileAtomically(whole, text);
       cut.warning =
-          fmt::format("{}: line {} is not a record; it and what stood behind it were cut off", path.string(), number);
+          fmt::format("{}: line {} is not a record; it and what stood behind it were cut off, {} is the log as it was",
+                      path.string(), number, whole.string());
       break;
     }
     if (number > 1 && IsOfTheFuture(*line, position)) break;

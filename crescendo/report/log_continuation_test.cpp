@@ -114,7 +114,9 @@ TEST_F(LogContinuation, LineThatWasBeingWrittenIsCut) {
 
 TEST_F(LogContinuation, DamageIsSaid) {
   WriteFileAtomically(path_, LogOf(2) + "noise\n" + LogOf(2));
+  const std::string damaged = ReadFile(path_);
   EXPECT_THAT(CutRunLog(path_, At(7, 3)).warning, HasSubstr("line 4 is not a record"));
+  EXPECT_EQ(ReadFile(path_.string() + ".damaged"), damaged);
   EXPECT_EQ(ReadFile(path_), LogOf(2));
   const RunLogCut missing = CutRunLog(folder_ / "none.jsonl", At(7, 3));
   EXPECT_FALSE(missing.has_header);

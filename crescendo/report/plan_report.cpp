@@ -211,6 +211,14 @@ std::string LargeBatchWarning(const Plan& plan) {
       100 * static_cast<double>(largest.value()) / static_cast<double>(plan.train_examples().value()));
 }
 
+std::string MoreUpdatesWarning(const Plan& plan) {
+  if (plan.request().policy != schedule::Policy::kGrow || plan.total_updates() <= plan.reference_updates()) return "";
+  return fmt::format(
+      "! More updates than the reference takes ({} instead of {}): a growing batch is to take fewer. Does the "
+      "reference's learning rate rise (a reference.factor above 1), or is schedule.max_batch below its batch?",
+      WithThousands(plan.total_updates().value()), WithThousands(plan.reference_updates().value()));
+}
+
 std::string HeldNoiseWarning(const Plan& plan) {
   if (std::ranges::none_of(plan.phases(), HoldsNoise)) return "";
   double most = 1;
@@ -308,8 +316,8 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
   if (at_cap) out += "cap: the batch would be larger, but for its limit\n";
   out += WorkersSentence(context.workers);
   out += fmt::format("\n{}\n\nin force:\n{}", Totals(plan), CaseList(plan));
-  for (const std::string& warning :
-       {MomentumWarning(plan), LargeBatchWarning(plan), HeldNoiseWarning(plan), ShortUpdatesWarning(plan)}) {
+  for (const std::string& warning : {MomentumWarning(plan), LargeBatchWarning(plan), MoreUpdatesWarning(plan),
+                                     HeldNoiseWarning(plan), ShortUpdatesWarning(plan)}) {
     if (!warning.empty()) out += '\n' + Wrapped(warning, kWidth, 2);
   }
   return out;

@@ -324,7 +324,12 @@ RunSummary ReadRunLog(const std::filesystem::path& path, const std::function<voi
     try {
       ReadLine(text.substr(begin, newline - begin), number == 1, on_update, summary);
     } catch (const std::exception& error) {
-      throw UserError(fmt::format("{} is not a run log: line {}: {}", path.string(), number, error.what()));
+      // What the library of JSON says counts lines and columns of its own.
+      const bool of_json = dynamic_cast<const Json::exception*>(&error) != nullptr;
+      throw UserError(fmt::format(
+          "{} is not a run log: line {}: {}", path.string(), number,
+          of_json ? fmt::format("'{}' is not a record", text.substr(begin, std::min<size_t>(40, newline - begin)))
+                  : error.what()));
     }
     begin = newline + 1;
   }

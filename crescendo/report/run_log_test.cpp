@@ -184,7 +184,7 @@ TEST(RunLog, RefusesWhatIsNoRunLogByFileAndLine) {
   };
   EXPECT_THAT(error_of(""), HasSubstr("holds no header"));
   EXPECT_THAT(error_of("{\"type\":"), HasSubstr("holds no header"));
-  EXPECT_THAT(error_of("hello\nworld\n"), HasSubstr("x.jsonl is not a run log: line 1"));
+  EXPECT_THAT(error_of("hello\nworld\n"), HasSubstr("x.jsonl is not a run log: line 1: 'hello' is not a record"));
   EXPECT_THAT(error_of("{\"type\":\"footer\"}\n"), HasSubstr("line 1: the first line is not a header"));
   EXPECT_THAT(error_of("{\"type\":\"header\",\"format_version\":9}\n"), HasSubstr("format_version is 9"));
 }

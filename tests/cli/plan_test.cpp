@@ -122,6 +122,29 @@ TEST_F(PlanCommand, ChartIsASvgOfAllConfigs) {
   }
 }
 
+TEST_F(PlanCommand, WritesOverNothingButCharts) {
+  const std::string config = Read("small.toml");
+  EXPECT_EQ(Crescendo({"plan", "small.toml", "--chart", "small.toml"}).exit_code, 2);
+  const ProcessResult png = Crescendo({"plan", "small.toml", "--chart", "plan.png"});
+  EXPECT_EQ(png.exit_code, 2);
+  EXPECT_THAT(png.errors, HasSubstr("--chart plan.png: a chart is SVG; give a name that ends in .svg"));
+  TrainSmall();
+  const std::string plan = Read("run/plan.json");
+  for (const std::string& out : {std::string("small.toml"), std::string("run/plan.json")}) {
+    const ProcessResult report = Crescendo({"report", "run", "--out", out, "--format", "md"});
+    EXPECT_EQ(report.exit_code, 2);
+    EXPECT_THAT(report.errors, HasSubstr("--out " + out + ": there is such a file, which is no chart or report"));
+  }
+  EXPECT_EQ(Read("small.toml"), config);
+  EXPECT_EQ(Read("run/plan.json"), plan);
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(Crescendo({"report", "run", "--out", "run.md"}).exit_code, 0);
+}
+
+TEST_F(PlanCommand, WarnsWhereAGrowingBatchTakesMoreUpdates) {
+  EXPECT_THAT(Output({"small.toml", "reference.factor=5"}), HasSubstr("! More updates than the reference takes ("));
+  EXPECT_THAT(Output({"small.toml"}), Not(HasSubstr("More updates")));
+}
+
 TEST_F(PlanCommand, SaysWhatItCannotDo) {
   ProcessResult result = Crescendo({"plan", "small.toml", "--format", "jsn"});
   EXPECT_EQ(result.exit_code, 2);

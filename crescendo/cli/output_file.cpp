@@ -1,0 +1,35 @@
+#include "crescendo/cli/output_file.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
+#include "crescendo/train/run_folder.h"
+
+namespace crescendo::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool MayBeOurs(const fs::path& path) {
+  constexpr std::array<std::string_view, 6> kEndings = {".svg", ".html", ".md", ".csv", ".json", ".txt"};
+  const std::string ending = path.extension().string();
+  const bool of_a_run = fs::exists(train::RunFolder(fs::absolute(path).parent_path()).config());
+  return std::ranges::find(kEndings, ending) != kEndings.end() && !of_a_run;
+}
+
+}  // namespace
+
+void WriteOutput(std::string_view flag, const std::string& path, std::string_view text) {
+  if (fs::exists(path) && !MayBeOurs(path)) {
+    throw UserError(
+        fmt::format("{} {}: there is such a file, which is no chart or report; give another name", flag, path));
+  }
+  WriteFileAtomically(path, text);
+}
+
+}  // namespace crescendo::cli
