@@ -16,9 +16,10 @@ void AddDigestCommand(CLI::App& app, int& /*exit_code*/) {
   auto path = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("digest", "hashes of a run's settings, order of examples and weights");
   command->add_option("RUN", *path, "a run's folder, or a weights.safetensors")->required();
-  command->footer(R"(Two finished runs with equal settings and order did the same (of a branch: since it branched off);
-equal weights are promised on one machine with one build only. Settings leave out what changes nothing
-that is learned: what is logged, threads and micro-batch, and where the data are; so the data must be there.
+  command->footer(R"(Two finished runs with equal settings and order did the same (of a branch: since it branched off).
+Equal weights are promised on one machine with one build, the same threads and the same micro-batch.
+Settings leave out what changes nothing that is learned: what is logged, threads and micro-batch, and where
+the data are; so the data must be there.
 Examples:
   crescendo digest runs/grow)");
   command->callback([path] {

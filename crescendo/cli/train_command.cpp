@@ -1,6 +1,7 @@
 // crescendo train: run a plan into a folder.
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 
 #include "crescendo/cli/arguments.h"
@@ -49,6 +50,10 @@ int Train(const Arguments& arguments) {
                                   : arguments.out.empty() ? train::RunFolder::CreateNext("runs", NameOfRun(arguments))
                                                           : train::RunFolder::Create(arguments.out, arguments.force);
 
+  if (place.rank == 0 && !options.run.micro_batch && !options.run.reproducible) {
+    std::cerr
+        << "trying micro-batches for run.micro_batch = \"auto\"; a number makes runs comparable to the last bit\n";
+  }
   RunScreen screen(parts.plan);
   return ReportEnd(train::TrainInto(folder, parts, {&screen}, stop), parts.plan, folder, place);
 }

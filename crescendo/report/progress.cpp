@@ -117,8 +117,9 @@ Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
 
 void Progress::Header(const RunHeader& header) {
   const std::string workers = header.workers == 1 ? "" : fmt::format("{} workers, each on ", header.workers);
-  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates\n", WithThousands(header.parameters),
-                    workers, header.device, view_.epochs, WithThousands(view_.total_updates)));
+  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates, in micro-batches of {}\n",
+                    WithThousands(header.parameters), workers, header.device, view_.epochs,
+                    WithThousands(view_.total_updates), WithThousands(header.micro_batch)));
   if (!header.branched_from.empty()) Note("branched from " + header.branched_from);
 }
 

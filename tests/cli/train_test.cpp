@@ -94,7 +94,10 @@ TEST_F(TrainCommand, PrintsPlainLinesWhereThereIsNoTerminal) {
   EXPECT_THAT(result.errors, Not(HasSubstr("\r")));
   EXPECT_THAT(result.errors, Not(HasSubstr("\x1b")));
   const std::vector<std::string> lines = Lines(result.errors);
-  EXPECT_THAT(lines.front(), MatchesRegex("training [0-9]+ parameters on cpu .*1 thread.* for 4 epochs, 83 updates"));
+  EXPECT_THAT(
+      lines.front(),
+      MatchesRegex(
+          "training [0-9]+ parameters on cpu .*1 thread.* for 4 epochs, 83 updates, in micro-batches of [0-9]+"));
   EXPECT_THAT(result.errors, AllOf(HasSubstr("phase 2/3"), HasSubstr("batch 16"), HasSubstr("images/s")));
   EXPECT_THAT(lines.back(), StartsWith("finished after 83 updates, 960 examples, "));
   EXPECT_THAT(result.output, MatchesRegex("test accuracy [0-9.]+ %, loss [0-9.]+, 83 updates, run\n"));
