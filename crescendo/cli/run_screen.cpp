@@ -56,7 +56,7 @@ void RunScreen::OnWorkers(int64_t workers, int64_t started) {
 
 // The command that goes on with a run, for people.
 std::string ResumeCommand(const train::RunFolder& folder, const distributed::WorkerPlace& place) {
-  const std::string command = fmt::format("crescendo resume {}", folder.path().string());
+  std::string command = fmt::format("crescendo resume {}", folder.path().string());
   if (place.size == 1) return command;
   if (place.inherited_listener >= 0) return fmt::format("{} --ranks {}", command, place.size);
   return fmt::format("{}, by {} workers", command, place.size);
