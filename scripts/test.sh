@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests of a build and closes with the tests that were skipped, each with its reason, and ctest's summary.
+# Runs the tests of a build and closes with the tests that were skipped, each with its reason, those that failed, each with
+# the end of what it printed, and ctest's summary.
 #   scripts/test.sh PRESET [CTEST ARGUMENT...]    as in: scripts/test.sh release -R schedule
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -26,6 +27,16 @@ skips=$(awk '
 ' "$build/Testing/Temporary/LastTest.log")
 if [[ -n $skips ]]; then
   printf '%s tests skipped:\n%s\n\n' "$(wc -l <<< "$skips")" "$skips"
+fi
+failures=$(awk '
+  /^\[ RUN      \] / { count = 0 }
+  { lines[count++ % 15] = substr($0, 1, 400) }
+  /^\[  FAILED  \] .* ms\)$/ {
+    for (i = count > 15 ? count - 15 : 0; i < count; ++i) print "  " lines[i % 15]
+  }
+' "$build/Testing/Temporary/LastTest.log")
+if [[ -n $failures ]]; then
+  printf 'failed:\n%s\n\n' "$failures"
 fi
 if ! sed -n '/% tests passed/,$p' "$log" | grep .; then
   fail "no tests were run"

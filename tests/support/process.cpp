@@ -52,6 +52,7 @@ void Limit(int resource, int64_t bytes) {
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
+  SetDefaultSignals();
   if (options.largest_file >= 0) Limit(RLIMIT_FSIZE, options.largest_file);
   if (options.most_memory >= 0) Limit(RLIMIT_AS, options.most_memory);
   ::alarm(kLongestSeconds);
@@ -72,6 +73,13 @@ bool ReadInto(std::string& text, int descriptor) {
 }
 
 }  // namespace
+
+void SetDefaultSignals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
 
 bool SystemGivesTerminals() {
   Channel channel;

@@ -238,6 +238,19 @@ TEST_F(Program, ClosedTerminalIsARequestToStop) {
   EXPECT_FALSE(fs::is_empty(Run("hung up") / "checkpoints"));
 }
 
+TEST_F(Program, ClosedTerminalIsNoneUnderNohup) {
+  std::vector<std::string> command = TrainForLong("nohup", {"--ranks", "2"});
+  command.insert(command.begin(), "nohup");
+  StartedProgram program(command);
+  ASSERT_TRUE(Trains("nohup", program)) << program.printed();
+  for (const pid_t process : program.Descendants()) ::kill(process, SIGHUP);
+  program.Signal(SIGHUP);
+  const size_t before = Log("nohup", "evaluation").size();
+  EXPECT_TRUE(WaitUntil(kPatience, [&] { return Log("nohup", "evaluation").size() > before + 1; }));
+  program.Signal(SIGTERM);
+  EXPECT_EQ(program.Wait(kPatience), 143) << program.printed();
+}
+
 TEST_F(Program, WorkersEndWithTheirLauncher) {
   StartedProgram program(TrainForLong("orphans", {"--ranks", "2"}));
   ASSERT_TRUE(Trains("orphans", program)) << program.printed();

@@ -13,6 +13,8 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/support/process.h"
+
 namespace crescendo::support {
 namespace {
 
@@ -57,8 +59,9 @@ StartedProgram::StartedProgram(const std::vector<std::string>& arguments,
   process_ = ::fork();
   if (process_ > 0) return;
   for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
-  const int output = ::open((folder_ / "printed").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  SetDefaultSignals();
   ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  const int output = ::open((folder_ / "printed").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
   std::vector<char*> words;
