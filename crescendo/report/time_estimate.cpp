@@ -7,8 +7,8 @@ namespace {
 
 constexpr double kMemorySeconds = 600;
 
-// Below this share of its possible size the determinant of the fit is noise: all updates had nearly the same batch.
-constexpr double kLeastIndependence = 1e-4;
+// That batches are told apart by (CostFit::separable).
+constexpr double kLeastShare = 1e-4;
 
 // A mean batch up to so many times another is the same: short updates are among those measured.
 constexpr double kSameBatch = 1.01;
@@ -17,42 +17,27 @@ constexpr double kSameBatch = 1.01;
 
 void TimeEstimate::Measured(schedule::Examples examples, schedule::Updates updates, double seconds) {
   if (!(seconds > 0) || updates <= schedule::Updates{0}) return;
-  const double e = static_cast<double>(examples.value());
-  const double u = static_cast<double>(updates.value());
-  const double kept = std::exp(-seconds / kMemorySeconds);
-  examples_examples_ = kept * examples_examples_ + e * e / seconds;
-  examples_updates_ = kept * examples_updates_ + e * u / seconds;
-  updates_updates_ = kept * updates_updates_ + u * u / seconds;
-  examples_seconds_ = kept * examples_seconds_ + e;
-  updates_seconds_ = kept * updates_seconds_ + u;
-}
-
-double TimeEstimate::Determinant() const {
-  const double size = examples_examples_ * updates_updates_;
-  const double determinant = size - examples_updates_ * examples_updates_;
-  return determinant > kLeastIndependence * size ? determinant : 0;
+  fit_.Weigh(std::exp(-seconds / kMemorySeconds));
+  fit_.Measured(static_cast<double>(examples.value()), static_cast<double>(updates.value()), seconds);
 }
 
 bool TimeEstimate::IsBoundFor(schedule::Examples examples, schedule::Updates updates) const {
-  if (empty() || Determinant() > 0) return false;
-  const double measured = examples_examples_ / examples_updates_;  // the one batch
-  return static_cast<double>(examples.value()) > kSameBatch * measured * static_cast<double>(updates.value());
+  if (empty() || fit_.separable(kLeastShare)) return false;
+  return static_cast<double>(examples.value()) > kSameBatch * fit_.batch() * static_cast<double>(updates.value());
 }
 
 double TimeEstimate::SecondsFor(schedule::Examples examples, schedule::Updates updates) const {
   if (empty()) return 0;
-  // The normal equations of seconds ~ a e + b u, with neither cost below 0.
-  double per_example = examples_seconds_ / examples_examples_;
+  // Neither cost below 0.
+  double per_example = fit_.seconds_per_example_alone();
   double per_update = 0;
-  if (const double determinant = Determinant(); determinant > 0) {
-    const double a = (examples_seconds_ * updates_updates_ - updates_seconds_ * examples_updates_) / determinant;
-    const double b = (updates_seconds_ * examples_examples_ - examples_seconds_ * examples_updates_) / determinant;
-    if (a < 0) {
+  if (fit_.separable(kLeastShare)) {
+    if (fit_.seconds_per_example() < 0) {
       per_example = 0;
-      per_update = updates_seconds_ / updates_updates_;
-    } else if (b >= 0) {
-      per_example = a;
-      per_update = b;
+      per_update = fit_.seconds_per_update_alone();
+    } else if (fit_.seconds_per_update() >= 0) {
+      per_example = fit_.seconds_per_example();
+      per_update = fit_.seconds_per_update();
     }
   }
   return per_example * static_cast<double>(examples.value()) + per_update * static_cast<double>(updates.value());

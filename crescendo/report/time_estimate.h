@@ -6,6 +6,7 @@
 // more than they can cost, so what is given is a bound.
 #pragma once
 
+#include "crescendo/report/cost_fit.h"
 #include "crescendo/schedule/units.h"
 
 namespace crescendo::report {
@@ -22,17 +23,10 @@ class TimeEstimate {
   // Whether SecondsFor gives more than the stretch takes: its batch is larger than all that were measured so far.
   bool IsBoundFor(schedule::Examples examples, schedule::Updates updates) const;
 
-  bool empty() const { return examples_seconds_ == 0; }
+  bool empty() const { return fit_.empty(); }
 
  private:
-  double Determinant() const;  // 0 where examples and updates cannot be told apart
-
-  // Sums of a least-squares fit in which a stretch weighs 1 / its seconds: those of e e, e u, u u over t; of e and u.
-  double examples_examples_ = 0;
-  double examples_updates_ = 0;
-  double updates_updates_ = 0;
-  double examples_seconds_ = 0;
-  double updates_seconds_ = 0;
+  CostFit fit_;
 };
 
 }  // namespace crescendo::report

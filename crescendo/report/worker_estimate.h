@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "crescendo/report/cost_fit.h"
 #include "crescendo/report/run_curve.h"
 
 namespace crescendo::report {
@@ -17,9 +18,9 @@ class WorkerEstimate {
   // What a run spent at one batch. Each weighs 1 / its seconds in the fit.
   void Measured(const BatchCost& cost);
 
-  bool separable() const;              // batches were different enough to tell the two costs apart
-  double seconds_per_example() const;  // REQUIRES separable(), as the next
-  double seconds_per_update() const;
+  bool separable() const;  // batches were different enough to tell the two costs apart
+  double seconds_per_example() const { return fit_.seconds_per_example(); }  // REQUIRES separable(), as the next
+  double seconds_per_update() const { return fit_.seconds_per_update(); }
   bool known() const;  // separable, and neither cost came out below 0
 
   // What `cost`, of updates of `global_batch` examples, would be on `workers`, or on as many as have a ghost batch of
@@ -27,11 +28,7 @@ class WorkerEstimate {
   double Seconds(const BatchCost& cost, double global_batch, int64_t workers, double ghost_batch) const;
 
  private:
-  double examples_examples_ = 0;
-  double examples_updates_ = 0;
-  double updates_updates_ = 0;
-  double examples_seconds_ = 0;
-  double updates_seconds_ = 0;
+  CostFit fit_;
 };
 
 }  // namespace crescendo::report
