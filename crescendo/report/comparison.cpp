@@ -57,9 +57,10 @@ std::string UpdatesSentence(const std::vector<const NamedRun*>& runs) {
   const auto [few, many] = std::minmax_element(
       runs.begin(), runs.end(), [&](const NamedRun* a, const NamedRun* b) { return updates(a) < updates(b); });
   if (updates(*few) == updates(*many)) return fmt::format("All take {} updates.", WithThousands(updates(*few)));
-  return fmt::format("{} takes {} updates where {} takes {}: {:.1f} times fewer.", (*few)->name,
-                     WithThousands(updates(*few)), (*many)->name, WithThousands(updates(*many)),
-                     static_cast<double>(updates(*many)) / static_cast<double>(updates(*few)));
+  return fmt::format(
+      "{} takes {} updates where {} takes {}: {}.", (*few)->name, WithThousands(updates(*few)), (*many)->name,
+      WithThousands(updates(*many)),
+      TimesText(static_cast<double>(updates(*few)), static_cast<double>(updates(*many)), "sequential steps"));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ TEST(Comparison, ShowsEqualAccuracyAfterFewerUpdates) {
             "grow     28,891         94.41%    4,950     2,069\n"
             "\n"
             "The final test accuracies lie within 0.13 points: 94.28% (hybrid) to 94.41% (grow).\n"
-            "grow takes 28,891 updates where decay takes 80,000: 2.8 times fewer.\n");
+            "grow takes 28,891 updates where decay takes 80,000: 2.8 times fewer sequential steps.\n");
 }
 
 TEST(Comparison, LeavesRunsThatDidNotFinishOutOfItsSentences) {
@@ -43,7 +43,7 @@ TEST(Comparison, LeavesRunsThatDidNotFinishOutOfItsSentences) {
   EXPECT_THAT(table, HasSubstr("\nkilled        -              -        -          -  no end yet\n"));
   EXPECT_THAT(table, HasSubstr("  interrupted\n"));
   EXPECT_THAT(table, HasSubstr("All 2 runs end at 50.00%."));
-  EXPECT_THAT(table, HasSubstr("b takes 50 updates where a takes 100: 2.0 times fewer."));
+  EXPECT_THAT(table, HasSubstr("b takes 50 updates where a takes 100: 2.0 times fewer sequential steps."));
 }
 
 TEST(Comparison, OfWhatDoesNotCompareSaysWhyAndNoMore) {

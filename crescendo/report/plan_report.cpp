@@ -138,10 +138,8 @@ std::string Totals(const Plan& plan) {
   const int64_t updates = plan.total_updates().value();
   const int64_t reference = plan.reference_updates().value();
   if (updates == reference) return fmt::format("{}, as many as the reference", Counted(updates, "update"));
-  const double ratio =
-      static_cast<double>(std::max(updates, reference)) / static_cast<double>(std::min(updates, reference));
-  return fmt::format("{} instead of {}: {:.{}f} times {} sequential steps", Counted(updates, "update"),
-                     WithThousands(reference), ratio, ratio < 1.1 ? 3 : 1, updates < reference ? "fewer" : "more");
+  return fmt::format("{} instead of {}: {}", Counted(updates, "update"), WithThousands(reference),
+                     TimesText(static_cast<double>(updates), static_cast<double>(reference), "sequential steps"));
 }
 
 // A call per corner case: name of the option, name of the case, sentence.

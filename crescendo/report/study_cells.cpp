@@ -122,10 +122,8 @@ std::vector<std::string> Savings(const StudyResults& results, const StudySummary
     const VariantSummary& row = summary.variants[i];
     if (i == results.reference || row.updates == 0 || reference.updates == 0) continue;
     if (row.updates == reference.updates) continue;
-    const bool fewer = row.updates < reference.updates;
-    const double times = fewer ? reference.updates / row.updates : row.updates / reference.updates;
     std::string sentence =
-        fmt::format("{}: {:.2g} times {} updates", row.analysis.name, times, fewer ? "fewer" : "more");
+        fmt::format("{}: {}", row.analysis.name, TimesText(row.updates, reference.updates, "updates"));
     if (row.seconds > 0 && reference.seconds > 0) {
       sentence += fmt::format(", {:.2f} of the time", row.seconds / reference.seconds);
     }

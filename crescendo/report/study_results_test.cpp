@@ -175,7 +175,18 @@ TEST(StudyText, ShowsAllThatEndedAndWhatItMeans) {
   EXPECT_THAT(table, HasSubstr("; Welch: t("));
   EXPECT_THAT(table, HasSubstr("large batch: fails: 1 of 5 runs failed"));
   EXPECT_THAT(table, HasSubstr("grow: 3.2 times fewer updates"));
+  EXPECT_THAT(table, HasSubstr("large batch: 40 times fewer updates"));
   EXPECT_THAT(table, HasSubstr("Failed runs:\n  large batch, seed 5 failed: the loss is nan at update 120\n"));
+}
+
+TEST(StudyText, AVariantOfMoreUpdatesThanTheReferenceTakesSoManyTimesThem) {
+  StudyResults results = FixtureStudy();
+  results.reference = 2;
+  const StudySummary summary = Summarize(results);
+  for (const std::string& text : {StudyTable(results, summary), StudyMarkdown(results, summary)}) {
+    EXPECT_THAT(text, HasSubstr("decay: 3.2 times the updates, "));
+    EXPECT_THAT(text, HasSubstr("large batch: 12 times fewer updates, "));
+  }
 }
 
 TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {

@@ -1,5 +1,7 @@
 #include "crescendo/report/text_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "crescendo/base/error.h"
@@ -12,6 +14,14 @@ std::string WithThousands(int64_t number) {
   for (int64_t place = static_cast<int64_t>(text.size()) - 3; place > first_digit; place -= 3)
     text.insert(static_cast<size_t>(place), 1, ',');
   return text;
+}
+
+std::string TimesText(double count, double reference, std::string_view what) {
+  if (count == reference) return fmt::format("as many {}", what);
+  const double ratio = std::max(count, reference) / std::min(count, reference);
+  if (ratio < 1.0005) return fmt::format("about as many {}", what);
+  const int digits = ratio < 1.1 ? 3 : ratio < 10 ? 1 : 0;
+  return fmt::format("{:.{}f} times {} {}", ratio, digits, count < reference ? "fewer" : "the", what);
 }
 
 int64_t DisplayWidth(std::string_view text) {

@@ -17,6 +17,10 @@ namespace crescendo::report {
 // "28,891"
 std::string WithThousands(int64_t number);
 
+// Beside a reference that took `reference`, both above 0: "2.8 times fewer updates", "2.4 times the updates", "as many
+// updates". So many digits that it is not "1.0 times".
+std::string TimesText(double count, double reference, std::string_view what);
+
 // Columns that a UTF-8 text takes on a terminal, taking every code point for one.
 int64_t DisplayWidth(std::string_view text);
 

@@ -13,6 +13,15 @@ TEST(TextTable, GroupsThousands) {
   EXPECT_EQ(WithThousands(10'240'000), "10,240,000");
 }
 
+TEST(TextTable, SaysHowManyTimesAsManyThereAre) {
+  EXPECT_EQ(TimesText(28'891, 80'000, "updates"), "2.8 times fewer updates");
+  EXPECT_EQ(TimesText(36'000, 15'000, "updates"), "2.4 times the updates");
+  EXPECT_EQ(TimesText(15'000, 15'000, "updates"), "as many updates");
+  EXPECT_EQ(TimesText(14'600, 15'000, "updates"), "1.027 times fewer updates");
+  EXPECT_EQ(TimesText(15'002, 15'000, "updates"), "about as many updates");
+  EXPECT_EQ(TimesText(100, 21'300, "updates"), "213 times fewer updates");
+}
+
 TEST(TextTable, AlignsByWhatATerminalShows) {
   TextTable table({{"name", Align::kLeft}, {"updates"}});
   table.AddRow({"grös", "1"});
