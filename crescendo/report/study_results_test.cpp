@@ -235,7 +235,7 @@ TEST(StudyText, OfAStudyThatHasJustBegun) {
   const StudySummary summary = Summarize(results);
   const std::string table = StudyTable(results, summary);
   EXPECT_THAT(table, HasSubstr("decay        0 of 5"));
-  EXPECT_THAT(table, HasSubstr("not enough runs"));
+  EXPECT_THAT(table, HasSubstr("grow: no run has ended yet\n"));
   EXPECT_THAT(table, Not(HasSubstr("nan")));
   EXPECT_EQ(summary.variants[0].accuracies.size(), 40);
 }

@@ -91,11 +91,18 @@ std::string Range(const Interval& interval) { return Range(interval.low, interva
 
 int64_t ValueCount(const VariantAnalysis& analysis) { return analysis.summary ? analysis.summary->n : 0; }
 
+int64_t EndedCount(const VariantAnalysis& analysis) { return analysis.failed + ValueCount(analysis); }
+
 std::string RunsFailed(const VariantAnalysis& analysis) {
-  return fmt::format("{} of {} runs failed", analysis.failed, analysis.failed + ValueCount(analysis));
+  if (ValueCount(analysis) > 0) return fmt::format("{} of {} runs failed", analysis.failed, EndedCount(analysis));
+  return analysis.failed == 1 ? "the only run that ended failed"
+                              : fmt::format("all {} runs that ended failed", analysis.failed);
 }
 
-std::string UndecidedSentence(const Comparison& comparison) {
+std::string UndecidedSentence(const VariantAnalysis& ours, const VariantAnalysis& reference,
+                              const Comparison& comparison) {
+  if (EndedCount(ours) == 0) return "no run has ended yet";
+  if (EndedCount(reference) == 0) return "no run of the reference has ended yet";
   if (comparison.deciding() == nullptr) return "not enough runs: two seeds each are the least";
   const std::string range = fmt::format("95 % interval {} points", Range(comparison.deciding()->interval));
   if (!comparison.more_seeds) {
@@ -145,7 +152,7 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
     const int64_t n = comparison.by_seed ? pairs : std::min(ours.summary->n, reference.summary->n);
     if (const auto seeds = SeedsThatDecide(comparison, n, margin, alpha)) comparison.more_seeds = *seeds - n;
   }
-  comparison.sentence = UndecidedSentence(comparison) + failures;
+  comparison.sentence = UndecidedSentence(ours, reference, comparison) + failures;
 }
 
 }  // namespace

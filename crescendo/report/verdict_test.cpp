@@ -95,9 +95,9 @@ TEST(Verdict, AFailureOfTheReferenceDoesNotHideAVariant) {
 
 TEST(Verdict, SaysWhereTheReferenceIsWhatFails) {
   const VariantOutcomes broken = Variant("decay", {std::nullopt, std::nullopt});
-  EXPECT_EQ(Against(broken, Variant("grow", {94.30, 94.12})).sentence, "the reference fails: 2 of 2 runs failed");
-  EXPECT_EQ(Against(broken, Variant("grow", {std::nullopt, 94.12})).sentence,
-            "the reference fails: 2 of 2 runs failed");
+  const std::string all_failed = "the reference fails: all 2 runs that ended failed";
+  EXPECT_EQ(Against(broken, Variant("grow", {94.30, 94.12})).sentence, all_failed);
+  EXPECT_EQ(Against(broken, Variant("grow", {std::nullopt, 94.12})).sentence, all_failed);
   EXPECT_EQ(Against(Variant("decay", {std::nullopt, 94.2}), Variant("grow", {94.30, 94.12})).sentence,
             "the reference fails: 1 of 2 runs failed");
 }
@@ -119,6 +119,17 @@ TEST(Verdict, ManyVariantsNeedStrongerEvidence) {
   const auto table = Analyse(many, {.margin = 0.2});
   EXPECT_EQ(table[1].comparison->verdict, Verdict::kUndecided);
   EXPECT_NEAR(table[1].comparison->p_equivalence_adjusted, 8 * table[1].comparison->same->p, 1e-12);
+}
+
+TEST(Verdict, SaysWhereEveryRunFailed) {
+  EXPECT_EQ(Against(kDecay, Variant("grow", {std::nullopt, std::nullopt, std::nullopt})).sentence,
+            "fails: all 3 runs that ended failed");
+  EXPECT_EQ(Against(kDecay, Variant("grow", {std::nullopt})).sentence, "fails: the only run that ended failed");
+}
+
+TEST(Verdict, SaysOfWhatNoRunHasEndedYet) {
+  EXPECT_EQ(Against(kDecay, Variant("grow", {})).sentence, "no run has ended yet");
+  EXPECT_EQ(Against(Variant("decay", {}), Variant("grow", {94.2})).sentence, "no run of the reference has ended yet");
 }
 
 TEST(Verdict, NothingHasEndedYet) {
