@@ -46,14 +46,6 @@ study::RunnerOptions OptionsFor(const study::Study& study, const Arguments& argu
   return options;
 }
 
-void List(const study::Study& study, const std::vector<study::Trial>& trials) {
-  const std::vector<study::TrialRun> runs = study::FindRuns(study, trials);
-  for (size_t i = 0; i < trials.size(); ++i) {
-    std::cout << fmt::format("{} {} {} {} updates {}\n", trials[i].digest, study.variants[trials[i].variant].name,
-                             trials[i].seed, trials[i].total_updates, runs[i].folder.string());
-  }
-}
-
 study::RunnerResult Run(const study::Stage& stage, const study::RunnerOptions& options,
                         const std::atomic<int>& stop_signal) {
   const study::Study& study = stage.study;
@@ -67,7 +59,7 @@ int Compare(const Arguments& arguments) {
   const study::Study study = study::LoadStudy(arguments.study, arguments.overrides, arguments.seeds);
   study::Stage stage = study::CurrentStage(study, train::BuildPlan);
   if (arguments.list) {
-    List(stage.study, stage.trials);
+    std::cout << study::RunList(stage.study, stage.trials, study::FindRuns(stage.study, stage.trials));
     return 0;
   }
   const study::RunnerOptions options = OptionsFor(study, arguments);
@@ -107,7 +99,7 @@ void AddCompareCommand(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 10'000));
   command->add_option("--seeds", arguments->seeds, "the seeds 1 to this, instead of those of the study");
   command->add_flag("--retry-failed", arguments->retry_failed, "run again what diverged or crashed");
-  command->add_flag("--list", arguments->list, "print the runs and where they go, and run nothing");
+  command->add_flag("--list", arguments->list, "print the runs, where they go and how they stand, and run nothing");
   command->footer(R"(Examples:
   crescendo compare recipes/studies/letter.toml
   crescendo compare recipes/studies/letter.toml --seeds 3 --jobs 2

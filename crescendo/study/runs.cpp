@@ -1,8 +1,12 @@
 #include "crescendo/study/runs.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <map>
 
@@ -10,6 +14,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/report/run_tail.h"
+#include "crescendo/report/text_table.h"
 
 namespace crescendo::study {
 namespace {
@@ -24,6 +29,33 @@ std::string DigestIn(const fs::path& folder) {
   std::string line;
   std::getline(file, line);
   return line.starts_with(kDigestLine) ? line.substr(kDigestLine.size()) : "";
+}
+
+// The program that trains in a folder holds a lock on it.
+bool IsLocked(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return locked;
+}
+
+std::string StateText(const TrialRun& run) {
+  switch (run.state) {
+    case TrialState::kFinished:
+      return "done";
+    case TrialState::kFailed:
+      return "failed";
+    case TrialState::kCrashed:
+      return "crashed";
+    case TrialState::kRunning:
+      return "running";
+    case TrialState::kWaiting:
+      break;
+  }
+  // Without a log no lock is looked for: a run that begins must find its folder free.
+  if (!fs::exists(LogFile(run.folder))) return "not begun";
+  return !run.stopped && IsLocked(run.folder) ? "running" : "stopped";
 }
 
 }  // namespace
@@ -69,6 +101,21 @@ std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& tri
     runs.push_back(LookAt(found == folders.end() ? study.runs / name : found->second, trial));
   }
   return runs;
+}
+
+std::string RunList(const Study& study, const std::vector<Trial>& trials, const std::vector<TrialRun>& runs) {
+  using report::Align;
+  report::TextTable table({{"digest", Align::kLeft},
+                           {"variant", Align::kLeft},
+                           {"seed"},
+                           {"updates"},
+                           {"folder", Align::kLeft},
+                           {"state", Align::kLeft}});
+  for (size_t i = 0; i < trials.size(); ++i) {
+    table.AddRow({trials[i].digest, study.variants[trials[i].variant].name, std::to_string(trials[i].seed),
+                  std::to_string(trials[i].total_updates), runs[i].folder.string(), StateText(runs[i])});
+  }
+  return table.Render();
 }
 
 void PrepareFolder(const fs::path& folder, const Trial& trial) {

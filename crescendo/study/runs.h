@@ -42,6 +42,10 @@ struct TrialRun {
 // For each trial, its run, found in study.runs or with the folder where it is to be made.
 std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& trials);
 
+// A line per run under a line of names, for a person and for grep: digest, variant, seed, updates, folder, and last its
+// state: "done", "running" (in whatever program), "stopped", "failed", "crashed", "not begun".
+std::string RunList(const Study& study, const std::vector<Trial>& trials, const std::vector<TrialRun>& runs);
+
 // How the run in `folder` stands, from its files.
 TrialRun LookAt(const std::filesystem::path& folder, const Trial& trial);
 

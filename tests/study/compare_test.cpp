@@ -77,6 +77,8 @@ TEST_F(CompareTest, RunsAStudyOnceAndReportsIt) {
   const auto second = Call({"compare", "study.toml"});
   EXPECT_EQ(second.output, first.output);
   EXPECT_THAT(second.errors, Not(HasSubstr("[")));
+  EXPECT_THAT(Call({"compare", "study.toml", "--list"}).output,
+              ::testing::MatchesRegex("digest .* state\n(.* runs/(decay|grow)-.* done\n)+"));
 
   const auto report = Call({"report", "study.toml", "--format", "json"});
   ASSERT_EQ(report.exit_code, 0) << report.errors;

@@ -1,0 +1,57 @@
+#include "crescendo/study/runs.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "crescendo/study/test_support.h"
+
+namespace crescendo::study {
+namespace {
+
+TEST(RunList, SaysHowEveryRunStands) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "seeds = 3");
+  const std::vector<Trial> trials = MakeTrials(study, PlanOfSmall);
+  const std::vector<TrialRun> before = FindRuns(study, trials);
+  const auto write = [&](size_t trial, const std::string& file, const std::string& text) {
+    PrepareFolder(before[trial].folder, trials[trial]);
+    folder.Write(before[trial].folder.lexically_relative(folder.path()).string() + "/" + file, text);
+  };
+  const std::string update = "{\"type\":\"update\",\"examples\":400}\n";
+  const auto footer = [](const std::string& end) {
+    return "{\"type\":\"footer\",\"end\":\"" + end + "\",\"examples\":400}\n";
+  };
+  write(0, "run.jsonl", update + footer("finished"));
+  write(1, "run.jsonl", update + footer("failed"));
+  write(2, "run.jsonl", update + footer("interrupted"));
+  write(3, "run.jsonl", update);
+  write(4, "crash.txt", "signal 9\n");
+
+  const auto expect = [&](size_t trial, const std::string& state) {
+    EXPECT_THAT(RunList(study, trials, FindRuns(study, trials)),
+                ::testing::ContainsRegex(before[trial].folder.string() + " +" + state + "\n"));
+  };
+  const std::vector<std::string> states = {"done", "failed", "stopped", "stopped", "crashed", "not begun"};
+  for (size_t trial = 0; trial < states.size(); ++trial) expect(trial, states[trial]);
+
+  const int descriptor = ::open(before[3].folder.c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(descriptor, LOCK_EX | LOCK_NB), 0);
+  expect(3, "running");
+  ::close(descriptor);
+}
+
+TEST(RunList, HasALineOfNames) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "seeds = 1");
+  const std::vector<Trial> trials = MakeTrials(study, PlanOfSmall);
+  const std::string list = RunList(study, trials, FindRuns(study, trials));
+  EXPECT_THAT(list, ::testing::MatchesRegex("digest +variant +seed +updates +folder +state\n"
+                                            "[0-9a-f]+ +decay +1 +400 +[^ ]+/decay-1-[0-9a-f]+ +not begun\n"
+                                            "[0-9a-f]+ +grow +1 +300 +[^ ]+/grow-1-[0-9a-f]+ +not begun\n"));
+}
+
+}  // namespace
+}  // namespace crescendo::study
