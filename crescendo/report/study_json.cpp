@@ -139,6 +139,7 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"margin", results.margin},
                {"reference", results.variants[results.reference].name},
                {"train_examples", TrainExamples(results)},
+               {"workers", summary.workers},
                {"machines", summary.machines},
                {"commits", summary.commits},
                {"cost", summary.cost},

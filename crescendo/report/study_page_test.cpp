@@ -68,7 +68,8 @@ TEST(StudyPage, ShowsTheTestsBehindTheVerdicts) {
 support::ProcessResult InABrowser(const StudyResults& results, std::vector<std::string> arguments) {
   const support::TemporaryFolder folder;
   arguments.insert(arguments.begin(),
-                   {"python3", "tests/browser/page_test.py", folder.Write("study.html", Page(results))});
+                   {"python3", "tests/browser/page_test.py",
+                    folder.Write("study.html", StudyPage(results, Summarize(results, /*workers=*/5)))});
   return support::RunProcess(arguments);
 }
 

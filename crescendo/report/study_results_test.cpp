@@ -212,6 +212,7 @@ TEST(StudyText, JsonHoldsAllOfIt) {
   const StudyResults results = FixtureStudy();
   const auto json = nlohmann::json::parse(StudyJson(results, Summarize(results)));
   EXPECT_EQ(json["reference"], "decay");
+  EXPECT_EQ(json["workers"], 16);
   EXPECT_EQ(json["variants"][3]["comparison"]["verdict"], "fails");
   EXPECT_GT(json["variants"][1]["comparison"]["equivalence_interval"][0],
             json["variants"][1]["comparison"]["by_seed"]["interval"][0]);

@@ -3,7 +3,8 @@
     python3 tests/browser/page_test.py PAGE.html [--screenshots FOLDER]
 
 Exit code 77 and a sentence where there is no browser. The page must have variants named in --variants (default: those of
-study_page_test.cpp), of which those in --failed have a failed run, and those in --diverged no finished one.
+study_page_test.cpp), of which those in --failed have a failed run, and those in --diverged no finished one. It is made for
+so many --workers.
 """
 
 import argparse
@@ -233,3 +234,6 @@ def main():
 
 
 main()
+    parser.add_argument("--workers", default="5")
+        title = page.evaluate("document.querySelector('#figure-workers figcaption').textContent")
+        assert title.startswith(f"Time on {arguments.workers} workers "), title

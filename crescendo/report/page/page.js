@@ -292,9 +292,10 @@ const panels = [
   new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'mean of finished runs, as measured here',
                      value: (variant) => variant.seconds, text: duration}),
 ];
-if (study.variants.some((variant) => variant.seconds_on_workers['16'])) {
-  panels.push(new Bars(figures, {key: 'workers', title: 'Time on 16 workers', note: 'an estimate, see below',
-                                 value: (variant) => variant.seconds_on_workers['16'] || 0, text: duration}));
+const onWorkers = (variant) => variant.seconds_on_workers[study.workers] || 0;
+if (study.variants.some(onWorkers)) {
+  panels.push(new Bars(figures, {key: 'workers', title: `Time on ${study.workers} worker${study.workers === 1 ? '' : 's'}`,
+                                 note: 'an estimate, see below', value: onWorkers, text: duration}));
 }
 const redraw = () => panels.forEach((panel) => panel.draw());
 
