@@ -122,6 +122,21 @@ def check_diverged(page, variants, failed, diverged):
 
 
 def check_print(page, variants):
+def check_beyond(page, failed):
+    """What is drawn outside the axis is counted below it: here the losses of the failed run after it diverged."""
+    note = "document.querySelector('#figure-{} .beyond').textContent"
+    assert page.evaluate(note.format("learning_rate")) == ""
+    if not failed:
+        return
+    for _ in range(2):  # logarithmic and not
+        assert page.evaluate(note.format("loss")) == "Values beyond the axis: 7 above", page.evaluate(note.format("loss"))
+        page.click("#log-loss")
+    box = page.evaluate("document.querySelectorAll('[id^=show-]').length") - 1
+    page.click(f"#show-{box}")
+    assert page.evaluate(note.format("loss")) == ""
+    page.click(f"#show-{box}")
+
+
     page.media("print")
     seen = "(e => e.getClientRects().length > 0)"
     names = page.evaluate("document.querySelector('#toggles').innerText")
@@ -237,3 +252,4 @@ main()
     parser.add_argument("--workers", default="5")
         title = page.evaluate("document.querySelector('#figure-workers figcaption').textContent")
         assert title.startswith(f"Time on {arguments.workers} workers "), title
+        check_beyond(page, failed)

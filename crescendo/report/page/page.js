@@ -80,6 +80,7 @@ class Panel {
     const caption = html('figcaption', {textContent: this.title + ' '}, this.figure);
     html('span', {textContent: this.note}, caption);
     this.box = html('div', {}, this.figure);
+    this.beyond = html('div', {className: 'beyond'}, this.figure);
     this.tip = html('div', {className: 'tip', hidden: true}, this.figure);
     this.figure.addEventListener('pointermove', (event) => this.hover(event));
     this.figure.addEventListener('pointerdown', (event) => this.hover(event));
@@ -125,6 +126,7 @@ class Panel {
     const logarithmic = state.log[this.key];
     const usable = logarithmic ? values.filter((v) => v > 0) : values;
     this.drawn = null;
+    this.beyond.textContent = '';
     if (usable.length === 0) {
       element('text', {x: width / 2, y: height / 2, 'text-anchor': 'middle'}, svg, 'nothing to show yet');
       return;
@@ -141,6 +143,13 @@ class Panel {
       const room = 0.05 * (constant ? Math.abs(high) || 1 : high - low);
       low = low >= 0 ? Math.max(0, low - room) : low - room;
       high += room;
+    }
+    const drawable = series.flatMap((s) => s.y).filter(Number.isFinite);
+    const beyond = [[drawable.filter((y) => y > high).length, 'above'], [drawable.filter((y) => y < low).length, 'below']]
+                       .filter(([count]) => count > 0);
+    if (beyond.length > 0) {
+      const counts = beyond.map(([count, where]) => `${number(count)} ${where}`).join(', ');
+      this.beyond.textContent = `Values beyond the axis: ${counts}`;
     }
     const part = (y) => logarithmic ? Math.log(Math.max(y, low / 2) / low) / Math.log(high / low) : (y - low) / (high - low);
     // No farther than the panel is high many times: what leaves it goes steeply, and every number can be drawn.
