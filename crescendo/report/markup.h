@@ -6,7 +6,7 @@
 
 namespace crescendo::report {
 
-// With & < > written as entities: for what stands between tags.
+// With & < > " written as entities: for what stands between tags, and within quotes.
 std::string Escaped(std::string_view text);
 
 }  // namespace crescendo::report

@@ -31,27 +31,40 @@ std::string ForScript(std::string_view json) {
 }
 
 // `second` stands after the first cell, whole.
-std::string Row(const char* cell, const std::vector<std::string>& texts, const std::string& second = "") {
+std::string HeadRow(const std::vector<std::string>& names, const std::string& second = "") {
+  std::string out;
+  for (size_t i = 0; i < names.size(); ++i) {
+    out += fmt::format("<th>{}</th>{}", Escaped(names[i]), i == 0 ? second : "");
+  }
+  return fmt::format("<tr>{}</tr>\n", out);
+}
+
+// On a narrow screen a row becomes a list, each value with the name of its column.
+std::string Row(const std::vector<std::string>& names, const std::vector<std::string>& texts,
+                const std::string& second = "") {
   std::string out;
   for (size_t i = 0; i < texts.size(); ++i) {
-    out += fmt::format("<{0}>{1}</{0}>{2}", cell, Escaped(texts[i]), i == 0 ? second : "");
+    out += fmt::format("<td data-name=\"{}\">{}</td>{}", Escaped(names[i]), Escaped(texts[i]), i == 0 ? second : "");
   }
   return fmt::format("<tr>{}</tr>\n", out);
 }
 
 std::string VerdictCell(const VariantSummary& row, bool is_reference) {
-  if (is_reference) return "<td class=\"words\">the reference</td>";
-  if (!row.analysis.comparison) return "<td class=\"words\">-</td>";
+  const auto cell = [](const std::string& classes, const std::string& sentence) {
+    return fmt::format("<td class=\"{}\" data-name=\"verdict\">{}</td>", classes, Escaped(sentence));
+  };
+  if (is_reference) return cell("words", "the reference");
+  if (!row.analysis.comparison) return cell("words", "-");
   const Comparison& comparison = *row.analysis.comparison;
-  return fmt::format("<td class=\"words {}\">{}</td>", NameOf(comparison.verdict), Escaped(comparison.sentence));
+  return cell(fmt::format("words {}", NameOf(comparison.verdict)), comparison.sentence);
 }
 
 std::string ResultTable(const StudyResults& results, const StudySummary& summary) {
   const Cells cells = ResultCells(summary);
   std::string out = "<div class=\"scroll\"><table id=\"verdicts\">\n";
-  out += Row("th", cells.names, "<th class=\"words\">verdict</th>");
+  out += HeadRow(cells.names, "<th class=\"words\">verdict</th>");
   for (size_t i = 0; i < cells.rows.size(); ++i) {
-    out += Row("td", cells.rows[i], VerdictCell(summary.variants[i], i == results.reference));
+    out += Row(cells.names, cells.rows[i], VerdictCell(summary.variants[i], i == results.reference));
   }
   return out + "</table></div>\n";
 }
@@ -64,7 +77,7 @@ std::string StudentCell(const std::optional<Difference>& difference, const Compa
   return text;
 }
 
-// Each variant beside the reference, in numbers. On a narrow screen a row becomes a list, named by data-name.
+// Each variant beside the reference, in numbers.
 std::string TestTable(const StudyResults& results, const StudySummary& summary) {
   const std::vector<std::string> names = {"variant",  "difference", "95 % interval", "equivalence (TOST)",
                                           "paired t", "Welch t"};
@@ -73,18 +86,10 @@ std::string TestTable(const StudyResults& results, const StudySummary& summary) 
     if (!row.analysis.comparison || row.analysis.comparison->deciding() == nullptr) continue;
     const Comparison& comparison = *row.analysis.comparison;
     const Difference& difference = *comparison.deciding();
-    const std::vector<std::string> cells = {
-        row.analysis.name,
-        fmt::format("{:+.2f}", difference.value),
-        fmt::format("{:+.2f} to {:+.2f}", difference.interval.low, difference.interval.high),
-        fmt::format("{}\nHolm {}", PText(comparison.same->p), PText(comparison.p_equivalence_adjusted)),
-        StudentCell(comparison.by_seed, comparison),
-        StudentCell(comparison.welch, comparison)};
-    rows += "<tr>";
-    for (size_t i = 0; i < cells.size(); ++i) {
-      rows += fmt::format("<td data-name=\"{}\">{}</td>", names[i], Escaped(cells[i]));
-    }
-    rows += "</tr>\n";
+    rows += Row(names, {row.analysis.name, fmt::format("{:+.2f}", difference.value),
+                        fmt::format("{:+.2f} to {:+.2f}", difference.interval.low, difference.interval.high),
+                        fmt::format("{}\nHolm {}", PText(comparison.same->p), PText(comparison.p_equivalence_adjusted)),
+                        StudentCell(comparison.by_seed, comparison), StudentCell(comparison.welch, comparison)});
   }
   if (rows.empty()) return "";
   return fmt::format(
@@ -93,7 +98,7 @@ std::string TestTable(const StudyResults& results, const StudySummary& summary) 
       "or more are shared, else as in Welch's test. TOST: two one-sided tests; a small p says that the difference is "
       "within {3} points. t, with its degrees of freedom: two-sided; a small p says that there is a difference. Holm: "
       "p after Holm's correction for several variants; the verdict stands on it, at 5 %.</p>\n",
-      Escaped(results.variants[results.reference].name), Row("th", names), rows, results.margin);
+      Escaped(results.variants[results.reference].name), HeadRow(names), rows, results.margin);
 }
 
 std::string List(const std::string& head, const std::vector<std::string>& sentences) {
@@ -106,8 +111,9 @@ std::string List(const std::string& head, const std::vector<std::string>& senten
 std::string DifferenceTable(const StudyResults& results, const StudySummary& summary) {
   if (summary.differences.empty()) return "";
   const Cells cells = DifferenceCells(results, summary);
-  std::string out = "<h2>Where the configs differ</h2>\n<div class=\"scroll\"><table>\n" + Row("th", cells.names);
-  for (const auto& row : cells.rows) out += Row("td", row);
+  std::string out =
+      "<h2>Where the configs differ</h2>\n<div class=\"scroll\"><table id=\"differences\">\n" + HeadRow(cells.names);
+  for (const auto& row : cells.rows) out += Row(cells.names, row);
   return out + "</table></div>\n";
 }
 

@@ -30,7 +30,9 @@ TEST(StudyPage, NeedsNothingBesideItself) {
 TEST(StudyPage, TextFromOutsideIsTextAndNotHtml) {
   StudyResults results = FixtureStudy();
   results.variants[3].runs.back().reason = "</script><script>alert(1)</script>";
+  results.variants[2].name = "\" onclick=\"alert(1)";
   const std::string page = Page(results);
+  EXPECT_THAT(page, HasSubstr("data-name=\"&quot; onclick=&quot;alert(1)\""));
   EXPECT_THAT(page, HasSubstr("Are &lt;b&gt;three&lt;/b&gt; schedules the same &amp; the fourth worse?"));
   EXPECT_THAT(page, Not(HasSubstr("<script>alert")));
 

@@ -9,6 +9,7 @@ so many --workers.
 
 import argparse
 import itertools
+import json
 import pathlib
 import sys
 
@@ -121,7 +122,6 @@ def check_diverged(page, variants, failed, diverged):
         assert [bar.endswith(": failed") for bar in bars] == [name in diverged for name in variants], (figure, bars)
 
 
-def check_print(page, variants):
 def check_beyond(page, failed):
     """What is drawn outside the axis is counted below it: here the losses of the failed run after it diverged."""
     note = "document.querySelector('#figure-{} .beyond').textContent"
@@ -137,6 +137,7 @@ def check_beyond(page, failed):
     page.click(f"#show-{box}")
 
 
+def check_print(page, variants):
     page.media("print")
     seen = "(e => e.getClientRects().length > 0)"
     names = page.evaluate("document.querySelector('#toggles').innerText")
@@ -151,17 +152,17 @@ def check_beyond(page, failed):
 
 
 def check_tests(page, variants):
-    """What stands behind the verdicts is text, and is read on a phone without being moved."""
+    """What stands behind the verdicts is text."""
     rows = "[...document.querySelectorAll('#tests tr')].slice(1).map(row => row.innerText)"
     for width in (360, 1200):
         page.size(width, 800, phone=width < 500)
         page.settle()
-        assert page.evaluate("(box => box.scrollWidth <= box.clientWidth)(document.querySelector('#tests').parentElement)")
         for row in page.evaluate(rows):
             assert " to " in row and row.count("p ") >= 5 and "t(" in row, row
 
 
 def check_widths(page):
+    fits = "[...document.querySelectorAll('.scroll')].every(box => box.scrollWidth <= box.clientWidth)"
     for width in (320, 360, 390, 768, 1200, 1920):
         page.size(width, 800, phone=width < 500)
         page.settle()
@@ -169,8 +170,12 @@ def check_widths(page):
         assert wide <= width, f"{wide} pixels wide at {width}"
         unreadable = page.evaluate(UNREADABLE)
         assert not unreadable, (width, unreadable)
-    # Where there is room the verdicts are seen whole; a sheet of paper cannot be scrolled.
-    fits = "(box => box.scrollWidth <= box.clientWidth)(document.querySelector('.scroll'))"
+        # A table is read on a phone without being moved, each value under the name of its column.
+        if width <= 768:
+            assert page.evaluate(fits), width
+            unnamed = page.evaluate("[...document.querySelectorAll('td')].filter(cell => !cell.dataset.name).length")
+            assert unnamed == 0, unnamed
+    # Where there is room the tables are seen whole; a sheet of paper cannot be scrolled.
     assert page.evaluate(fits)
     page.size(1280, 800)
     page.settle()
@@ -178,6 +183,14 @@ def check_widths(page):
     page.size(718, 1000)  # A4 with its margins
     page.media("print")
     assert page.evaluate(fits)
+    differences = "document.querySelector('#differences').innerHTML"
+    as_made = page.evaluate(differences)
+    page.evaluate(  # sixteen variants
+        "document.querySelectorAll('#differences tr').forEach(row => { const cells = [...row.children].slice(1);"
+        " while (row.children.length <= 16) row.append(...cells.map(cell => cell.cloneNode(true))); })"
+    )
+    assert page.evaluate(fits)
+    page.evaluate(f"{differences} = {json.dumps(as_made)}")
     page.media()
     assert not page.errors, page.errors
 
@@ -227,6 +240,7 @@ def main():
     parser.add_argument("--variants", default="decay,hybrid,grow,large batch")
     parser.add_argument("--failed", default="large batch")
     parser.add_argument("--diverged", default="")
+    parser.add_argument("--workers", default="5")
     arguments = parser.parse_args()
     if chromium.find() is None:
         print("no Chromium here: apt-get install chromium")
@@ -236,7 +250,10 @@ def main():
         variants, failed, diverged = (
             text.split(",") if text else [] for text in (arguments.variants, arguments.failed, arguments.diverged)
         )
+        title = page.evaluate("document.querySelector('#figure-workers figcaption').textContent")
+        assert title.startswith(f"Time on {arguments.workers} workers "), title
         check_diverged(page, variants, failed, diverged)
+        check_beyond(page, failed)
         if not diverged:
             check(page, variants)
             check_tests(page, variants)
@@ -249,7 +266,3 @@ def main():
 
 
 main()
-    parser.add_argument("--workers", default="5")
-        title = page.evaluate("document.querySelector('#figure-workers figcaption').textContent")
-        assert title.startswith(f"Time on {arguments.workers} workers "), title
-        check_beyond(page, failed)
