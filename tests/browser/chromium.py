@@ -182,7 +182,7 @@ class Page:
 
     def screenshot(self, path):
         """The whole page; PNG, or WebP for a path that ends so."""
-        kind = {"format": "webp", "quality": 80} if str(path).endswith(".webp") else {"format": "png"}
+        kind = {"format": "webp", "quality": 65} if str(path).endswith(".webp") else {"format": "png"}
         data = self.call("Page.captureScreenshot", captureBeyondViewport=True, **kind)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
