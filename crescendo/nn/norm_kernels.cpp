@@ -1,7 +1,11 @@
-// Compiled three times, for as many instruction sets; CRESCENDO_NORM_KERNELS is the name of the result
+// Compiled once for each instruction set; CRESCENDO_NORM_KERNELS is the name of the result
 // (CMakeLists.txt). No header with inline functions may be included here: the linker would keep one copy of them,
 // perhaps one that this processor cannot run.
 #include "crescendo/nn/norm_kernels.h"
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>  // whose functions are always inlined
+#endif
 
 namespace crescendo::nn {
 namespace {
@@ -47,6 +51,14 @@ void Store(const Floats<W>& values, float* to) {
 // To the nearest bfloat16, ties to even.
 template <int64_t W>
 void Store(const Floats<W>& values, uint16_t* to) {
+#ifdef __AVX512BF16__
+  // One instruction; what is subnormal in fp32 becomes 0.
+  if constexpr (W == kLanes) {
+    const __m256bh halves = _mm512_cvtneps_pbh(values);
+    __builtin_memcpy(to, &halves, sizeof(halves));
+    return;
+  }
+#endif
   const auto bits = __builtin_bit_cast(typename Register<W>::Bits, values);
   auto rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
   // Not equal to itself is NaN, which rounding could turn into infinity.

@@ -44,6 +44,7 @@ extern const NormKernelSet kBaselineNormKernels;
 #ifdef CRESCENDO_X86_KERNELS
 extern const NormKernelSet kAvx2NormKernels;
 extern const NormKernelSet kAvx512NormKernels;
+extern const NormKernelSet kAvx512Bf16NormKernels;
 #endif
 
 }  // namespace crescendo::nn

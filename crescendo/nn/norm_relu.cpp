@@ -18,7 +18,7 @@ namespace {
 const NormKernelSet& KernelsOfThisProcessor() {
 #ifdef CRESCENDO_X86_KERNELS
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
-    return kAvx512NormKernels;
+    return __builtin_cpu_supports("avx512bf16") ? kAvx512Bf16NormKernels : kAvx512NormKernels;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return kAvx2NormKernels;
 #endif

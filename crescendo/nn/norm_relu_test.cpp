@@ -4,11 +4,15 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/relu.h>
+#include <c10/util/BFloat16.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
+#include <thread>
 
 #include "crescendo/nn/ghost_batch_norm.h"
 #include "crescendo/nn/norm_kernels.h"
@@ -201,14 +205,55 @@ TEST_F(NormReluTest, OtherLayoutsAndTypesGoTheLongWay) {
   }
 }
 
-// The sets of kernels that this processor can run, against loops over single numbers.
-TEST(NormKernelsTest, EveryInstructionSetGivesTheSame) {
-  std::map<std::string, const NormKernels<float>*> sets{{"baseline", &kBaselineNormKernels.fp32}};
+// The sets of kernels that this processor can run.
+std::map<std::string, const NormKernelSet*> KernelSets() {
+  std::map<std::string, const NormKernelSet*> sets{{"baseline", &kBaselineNormKernels}};
 #ifdef CRESCENDO_X86_KERNELS
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets["avx2"] = &kAvx2NormKernels.fp32;
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-    sets["avx512"] = &kAvx512NormKernels.fp32;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) sets["avx2"] = &kAvx2NormKernels;
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
+    sets["avx512"] = &kAvx512NormKernels;
+    if (__builtin_cpu_supports("avx512bf16")) sets["avx512_bf16"] = &kAvx512Bf16NormKernels;
+  }
 #endif
+  return sets;
+}
+
+// The loop of a matrix's share is run by LibTorch's threads.
+TEST(NormReluTest, SharesItsRowsAmongThreads) {
+  std::atomic<int> others = 0;
+  const auto caller = std::this_thread::get_id();
+  at::set_num_threads(2);
+  at::parallel_for(0, 2, 1, [&](int64_t /*begin*/, int64_t /*end*/) {
+    if (std::this_thread::get_id() != caller) ++others;
+  });
+  at::set_num_threads(1);
+  EXPECT_EQ(others, 1);
+}
+
+TEST(NormKernelsTest, RoundsToTheNearestBfloat16) {
+  // All of one sign but the subnormal, and infinity and NaN; times 1 + 2^-8 they lie between two, or at a half.
+  std::vector<uint16_t> inputs;
+  for (int bits = 0x0080; bits <= 0x7fc0; ++bits) inputs.push_back(static_cast<uint16_t>(bits));
+  const auto channels = static_cast<int64_t>(inputs.size());
+  const std::vector<float> zeros(inputs.size()), factors(inputs.size(), 1 + 1.0F / 256);
+  for (const auto& [name, kernels] : KernelSets()) {
+    SCOPED_TRACE(name);
+    std::vector<uint16_t> outputs(inputs.size());
+    kernels->bf16.forward(inputs.data(), 1, channels, zeros.data(), factors.data(), zeros.data(), outputs.data());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const float exact = c10::detail::f32_from_bits(inputs[i]) * factors[i];
+      const float got = c10::detail::f32_from_bits(outputs[i]);
+      if (std::isnan(exact)) {
+        EXPECT_TRUE(std::isnan(got)) << inputs[i];
+      } else {
+        ASSERT_EQ(outputs[i], c10::detail::round_to_nearest_even(exact)) << inputs[i];
+      }
+    }
+  }
+}
+
+// Against loops over single numbers.
+TEST(NormKernelsTest, EveryInstructionSetGivesTheSame) {
   constexpr int64_t kRows = 9;
   constexpr int64_t kChannels = 4 * 16 + 2 * 16 + 8 + 4 + 3;  // fills registers of each size, four at a time and alone
   const auto wave = [](int64_t count, double phase) {
@@ -220,8 +265,9 @@ TEST(NormKernelsTest, EveryInstructionSetGivesTheSame) {
   const std::vector<float> gradients = wave(kRows * kChannels, 1);
   const std::vector<float> means = wave(kChannels, 2), factors = wave(kChannels, 3), shifts = wave(kChannels, 4);
   const std::vector<float> offsets = wave(kChannels, 5), slopes = wave(kChannels, 6);
-  for (const auto& [name, kernels] : sets) {
+  for (const auto& [name, set] : KernelSets()) {
     SCOPED_TRACE(name);
+    const NormKernels<float>* kernels = &set->fp32;
     std::vector<float> sums(kChannels, 1), squares(kChannels, 2), outputs(inputs.size()),
         inputs_gradient(inputs.size());
     std::vector<float> gradient_sums(kChannels, 3), products(kChannels, 4);
