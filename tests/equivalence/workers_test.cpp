@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <mutex>
 
 #include "crescendo/base/error.h"
@@ -54,15 +55,35 @@ std::vector<at::Tensor> ExamplesOfUpdates(const config::Options& options, const 
   return updates;
 }
 
+// The overrides of a run with each shape of the reference, and with each other choice that changes where batches begin.
+std::vector<std::vector<std::string>> EverySchedule() {
+  const std::map<config::Shape, std::vector<std::string>> needs = {
+      {config::Shape::kRestarts, {"reference.period=1ep"}},
+      {config::Shape::kOneCycle, {"reference.rise=1ep"}},
+      {config::Shape::kTrapezoid, {"reference.decay_begin=1ep"}},
+      {config::Shape::kTable, {R"(reference.table=[["0ep", 0.05], ["1ep", 0.01]])"}}};
+  std::vector<std::vector<std::string>> schedules = {{"schedule.policy=decay"},
+                                                     {"schedule.max_batch=16"},
+                                                     {"schedule.learning_rate=0.1", "schedule.momentum=0.95"},
+                                                     {"reference.warmup=1ep"},
+                                                     {"schedule.rounding=multiple", "schedule.batch_multiple=12"},
+                                                     {"schedule.epoch_tail=short"},
+                                                     {"schedule.epoch_tail=drop"},
+                                                     {"schedule.boundary=cut"}};
+  for (const auto& shape : kEnumCases<config::Shape>) {
+    std::vector<std::string> schedule = {fmt::format("reference.shape={}", shape.name), "schedule.hysteresis=0",
+                                         "schedule.max_batch=50"};
+    if (const auto found = needs.find(shape.value); found != needs.end()) {
+      schedule.insert(schedule.end(), found->second.begin(), found->second.end());
+    }
+    schedules.push_back(std::move(schedule));
+  }
+  return schedules;
+}
+
 TEST_F(Workers, SeeTheSameExamplesInTheSameOrderUnderEverySchedule) {
-  for (const auto& schedule : std::vector<std::vector<std::string>>{
-           {},
-           {"schedule.policy=decay"},
-           {"schedule.max_batch=16"},
-           {"schedule.epoch_tail=short"},
-           {"schedule.epoch_tail=drop"},
-           {"schedule.boundary=cut"},
-           {"reference.shape=cosine", "schedule.hysteresis=0", "schedule.max_batch=50"}}) {
+  for (const auto& schedule : EverySchedule()) {
+    SCOPED_TRACE(fmt::format("{}", fmt::join(schedule, " ")));
     const config::Options options = support::SmallOptions(schedule);
     const schedule::Plan plan = train::BuildPlan(options);
     const data::DatasetPair data = data::LoadDatasets(options.data, 1);
