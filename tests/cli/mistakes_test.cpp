@@ -41,7 +41,7 @@ TEST_F(Mistakes, OfAConfigAreToldWithTheirPlace) {
             "mistake.toml:3:10: model.hidden = [8, true]: item 2, true: it must be a whole number"},
            {"[reference]\nmomentum = 1.5",
             {},
-            "mistake.toml:3:12: reference.momentum = 1.5: 1.5 is out of range, which is from 0 to 0.99999"},
+            "mistake.toml:3:12: reference.momentum = 1.5: it must be from 0 to 0.99999"},
            {"[schedule]\nlength = 200ep", {}, "mistake.toml:3:"},
            {"[schedule]\nlength = '3ep'\nlength = '4ep'", {}, "mistake.toml:4:"},
            {"[reference]\nperiod = '1ep'",
