@@ -113,9 +113,11 @@ TEST(ToToml, LoadsBackToTheSameOptions) {
       const bool is_checked_across = key.starts_with("reference.") || key == "model.depth" ||
                                      key == "schedule.length" || key == "schedule.rule" || key.ends_with("momentum") ||
                                      key.ends_with("momentum_table") || key == "schedule.momentum_buffer" ||
-                                     key == "run.worker_batch";
+                                     key == "run.worker_batch" || key == "run.reproducible" || key == "data.pad";
       if (!is_checked_across) value = Draw()(value, description);
     });
+    if (drawn.data.name == DatasetName::kCsv) drawn.model.name = ModelName::kMlp;
+    drawn.data.pad = 3;
     drawn.data.test_examples += 1;
     drawn.data.train_file = "/data/train.csv";
     drawn.reference.boundaries = {{60, Position::Unit::kEpochs}};
