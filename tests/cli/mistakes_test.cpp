@@ -87,6 +87,23 @@ TEST_F(Mistakes, OfATrainCommandChangeNothing) {
                    (std::filesystem::canonical(folder_.path()) / "table.csv, line 2").c_str()});
 }
 
+TEST_F(Mistakes, OfAFlagAreToldWithTheNearestOne) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* message;
+  };
+  for (const Case& wrong : std::vector<Case>{
+           {{"train", "small.toml", "--rank", "2"}, "crescendo train: there is no --rank; did you mean --ranks?\n"},
+           {{"train", "--resarts=2"}, "crescendo train: there is no --resarts; did you mean --restarts?\n"},
+           {{"plan", "small.toml", "--colour"}, "crescendo plan: there is no --colour\n"},
+           {{"--verson"}, "crescendo: there is no --verson; did you mean --version?\n"},
+       }) {
+    const ProcessResult result = Crescendo(wrong.arguments);
+    EXPECT_EQ(result.exit_code, 2) << wrong.message;
+    EXPECT_THAT(result.errors, AllOf(StartsWith(wrong.message), IsForPeople()));
+  }
+}
+
 TEST_F(Mistakes, AskingForAGpuWhereThereIsNoneSaysWhatWasFound) {
   support::ProcessOptions hidden;
   hidden.environment["CUDA_VISIBLE_DEVICES"] = "";
