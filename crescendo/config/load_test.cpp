@@ -36,7 +36,8 @@ TEST(Load, ReadsEveryTypeOfValue) {
     train_file = "/data/train.csv"
     test_examples = 100
     header = true
-    ignored_columns = [0, -2]
+    label_column = "class"
+    ignored_columns = [0, "id"]
     [model]
     name = "mlp"
     hidden = [64, 32]
@@ -60,7 +61,8 @@ TEST(Load, ReadsEveryTypeOfValue) {
   EXPECT_EQ(options.data.train_file, "/data/train.csv");
   EXPECT_EQ(options.data.test_examples, 100);
   EXPECT_TRUE(options.data.header);
-  EXPECT_EQ(options.data.ignored_columns, (std::vector<int64_t>{0, -2}));
+  EXPECT_EQ(options.data.label_column, Column("class"));
+  EXPECT_EQ(options.data.ignored_columns, (std::vector<Column>{0, "id"}));
   EXPECT_EQ(options.model.hidden, (std::vector<int64_t>{64, 32}));
   EXPECT_EQ(options.reference.table,
             (PositionTable{{{0, Position::Unit::kEpochs}, 0.1}, {{10'240'000, Position::Unit::kExamples}, 1.0}}));
@@ -136,6 +138,12 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
       "of the training set such as \"N/10\", or \"none\"");
   EXPECT_EQ(Refusal("[model]\nname = 'wide_resnt'"),
             "x.toml:2:8: model.name = \"wide_resnt\": it must be one of mlp, wide_resnet; did you mean wide_resnet?");
+  EXPECT_EQ(
+      Refusal("[data]\nlabel_column = 1.5"),
+      "x.toml:2:16: data.label_column = 1.5: it must be the number of a column, from 0, or its name in the table's "
+      "header");
+  EXPECT_EQ(Refusal("[data]\nignored_columns = 'id'"),
+            "x.toml:2:19: data.ignored_columns = \"id\": it must be a list such as [0, 3] or [\"colour\", \"size\"]");
   EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
   EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
             "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "

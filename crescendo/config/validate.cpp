@@ -135,6 +135,7 @@ class Validator {
       Fail("data.pad", fmt::format("data.pad = {} must be below {}, the width of the images", data.pad, side),
            "data.image_size");
     }
+    if (!data.header) CheckNumbered();
     if (data.train_file.empty()) Fail("data.name", "data.name = csv needs data.train_file, the table to train on");
     if (data.test_file.empty() && data.test_examples == 0) {
       Fail("data.train_file",
@@ -142,6 +143,25 @@ class Validator {
            "of "
            "data.train_file");
     }
+  }
+
+  // Without a header, columns have no names.
+  void CheckNumbered() const {
+    VisitFields(options_, [this](const std::string& key, const auto& value, const Description&) {
+      const auto check = [&](const Column& column) {
+        const auto* name = std::get_if<std::string>(&column);
+        if (name == nullptr) return;
+        Fail(key, fmt::format("{} names the column \"{}\", and without data.header = true columns have no names: give "
+                              "that, or the column's number, from 0",
+                              key, *name));
+      };
+      using Value = std::decay_t<decltype(value)>;
+      if constexpr (std::is_same_v<Value, Column>) {
+        check(value);
+      } else if constexpr (std::is_same_v<Value, std::vector<Column>>) {
+        for (const Column& column : value) check(column);
+      }
+    });
   }
 
   void CheckModel() const {

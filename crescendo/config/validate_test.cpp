@@ -88,6 +88,14 @@ TEST(Validate, RefusesContradictions) {
        "of data.train_file"},
       {kReference + "[data]\nname = 'csv'\ntrain_file = 'a.csv'\ntest_examples = 9",
        "x.toml:4:1: model.name = wide_resnet takes images, and data.name = csv is a table: give model.name = mlp"},
+      {kReference + "[data]\nname = 'csv'\nlabel_column = 'class'",
+       "x.toml:5:1: data.label_column names the column \"class\", and without data.header = true columns have no "
+       "names: "
+       "give that, or the column's number, from 0"},
+      {kReference + "[data]\nname = 'csv'\nignored_columns = [3, 'id']",
+       "x.toml:5:1: data.ignored_columns names the column \"id\", and without data.header = true columns have no "
+       "names: "
+       "give that, or the column's number, from 0"},
       {kReference + "[data]\npad = 32", "x.toml:4:1: data.pad = 32 must be below 32, the width of the images"},
       {kReference + "[data]\nname = 'mnist'\npad = 28",
        "x.toml:5:1: data.pad = 28 must be below 28, the width of the images"},
