@@ -48,6 +48,10 @@ TEST(NearestName, FindsWhatWasMeantAndNothingElse) {
   EXPECT_EQ(NearestName("momentun", names), "momentum");
   EXPECT_EQ(NearestName("batch_max", names), "");
   EXPECT_EQ(NearestName("zzz", names), "");
+  EXPECT_EQ(NearestName("lr", names), "learning_rate");
+  const std::vector<std::string> devices = {"auto", "cpu", "cuda"};
+  EXPECT_EQ(NearestName("gpu", devices), "cuda") << "though cpu is nearer";
+  EXPECT_EQ(NearestName("gpu", std::vector<std::string>{"auto", "cpu"}), "cpu");
 }
 
 TEST(File, IsReplacedWholeAndAMissingOneIsTheUsersError) {

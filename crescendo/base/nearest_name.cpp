@@ -1,11 +1,25 @@
 #include "crescendo/base/nearest_name.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace crescendo {
 namespace {
+
+// Words of other programs, and what they are called here.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kSynonyms = {{
+    {"gpu", "cuda"},
+    {"bfloat16", "bf16"},
+    {"float32", "fp32"},
+    {"lr", "learning_rate"},
+    {"batch_size", "global_batch"},
+    {"epochs", "length"},
+    {"wd", "weight_decay"},
+    {"resnet", "wide_resnet"},
+}};
 
 // Levenshtein distance, with a swap of neighbours counted as one (optimal string alignment).
 size_t EditDistance(std::string_view a, std::string_view b) {
@@ -31,6 +45,9 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string NearestName(std::string_view given, std::span<const std::string> names) {
+  for (const auto& [word, name] : kSynonyms) {
+    if (given == word && std::ranges::find(names, name) != names.end()) return std::string(name);
+  }
   std::string nearest;
   size_t smallest = std::max<size_t>(2, given.size() / 3) + 1;
   for (const std::string& name : names) {

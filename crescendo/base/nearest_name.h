@@ -7,8 +7,8 @@
 
 namespace crescendo {
 
-// The name in `names` nearest to `given` by edit distance, or "" where none is near enough to be what was meant (more
-// than about a third of its letters differ).
+// The name in `names` that other programs call `given` ("gpu" for "cuda"), else the nearest by edit distance, or ""
+// where none is near enough to be what was meant (more than about a third of its letters differ).
 std::string NearestName(std::string_view given, std::span<const std::string> names);
 
 }  // namespace crescendo

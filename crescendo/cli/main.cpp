@@ -43,11 +43,31 @@ void RequireKnownCommand(const CLI::App& app, const std::string& given) {
       near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean {}?", near)));
 }
 
+// "there is no --rank; did you mean --ranks?", or "" where all flags among the words that were not understood exist.
+std::string UnknownFlag(const CLI::App& command, const std::vector<std::string>& words) {
+  const auto unknown =
+      std::ranges::find_if(words, [](const std::string& word) { return word.starts_with('-') && word != "--"; });
+  if (unknown == words.end()) return "";
+  const std::string given = unknown->substr(0, unknown->find('='));
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  const std::string near = crescendo::NearestName(given, flags);
+  return fmt::format("there is no {}{}", given, near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
 // "crescendo train: CONFIG is required", and how to find out more.
 std::string ParseFailure(const CLI::App* app, const CLI::Error& error) {
   std::string command = app->get_name();
-  for (const CLI::App* chosen : app->get_subcommands()) command += " " + chosen->get_name();
-  return fmt::format("{}: {}\n`{} --help` shows what it takes.\n", command, error.what(), command);
+  const CLI::App* last = app;
+  for (const CLI::App* chosen : app->get_subcommands()) {
+    command += " " + chosen->get_name();
+    last = chosen;
+  }
+  const std::string unknown = UnknownFlag(*last, app->remaining(/*recurse=*/true));
+  return fmt::format("{}: {}\n`{} --help` shows what it takes.\n", command, unknown.empty() ? error.what() : unknown,
+                     command);
 }
 
 int Run(int argc, char** argv) {

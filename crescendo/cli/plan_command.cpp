@@ -1,5 +1,6 @@
 // crescendo plan: what `train` will do, before it does it.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "crescendo/config/load.h"
 #include "crescendo/report/plan_chart.h"
 #include "crescendo/report/plan_report.h"
+#include "crescendo/report/text_table.h"
 #include "crescendo/schedule/workers.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/growth.h"
@@ -64,8 +66,11 @@ void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t
       case report::Format::kTable:
         if (&named != &plans.front()) std::cout << '\n';
         std::cout << report::PlanTable(
-            named.plan,
-            {.config = named.file, .train_set = std::string(NameOf(named.options.data.name)), .workers = workers});
+            named.plan, {.config = named.file,
+                         .train_set = std::string(NameOf(named.options.data.name)),
+                         .workers = workers,
+                         .ghost_batch = named.options.model.batch_norm ? named.options.model.ghost_batch : 0,
+                         .width = report::TerminalWidth(STDOUT_FILENO).value_or(0)});
         break;
       case report::Format::kJson:
         std::cout << report::PlanJson(named.plan, workers);

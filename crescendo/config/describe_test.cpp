@@ -67,6 +67,10 @@ struct Draw {
         *rc::gen::element(BatchLimit::Kind::kNone, BatchLimit::Kind::kFraction, BatchLimit::Kind::kExamples);
     return {kind, kind == BatchLimit::Kind::kNone ? 0 : *rc::gen::inRange<int64_t>(1, 100'000)};
   }
+  Column operator()(const Column&, const Description& d) const {
+    if (*rc::gen::arbitrary<bool>()) return (*this)(int64_t{0}, d);
+    return *rc::gen::element<std::string>("class", "7", "\"size\", in m");
+  }
   template <class T>
   std::optional<T> operator()(const std::optional<T>&, const Description& d) const {
     if (*rc::gen::arbitrary<bool>()) return std::nullopt;
@@ -113,9 +117,12 @@ TEST(ToToml, LoadsBackToTheSameOptions) {
       const bool is_checked_across = key.starts_with("reference.") || key == "model.depth" ||
                                      key == "schedule.length" || key == "schedule.rule" || key.ends_with("momentum") ||
                                      key.ends_with("momentum_table") || key == "schedule.momentum_buffer" ||
-                                     key == "run.worker_batch";
+                                     key == "run.worker_batch" || key == "run.reproducible" || key == "data.pad";
       if (!is_checked_across) value = Draw()(value, description);
     });
+    if (drawn.data.name == DatasetName::kCsv) drawn.model.name = ModelName::kMlp;
+    drawn.data.header = true;  // columns may have names
+    drawn.data.pad = 3;
     drawn.data.test_examples += 1;
     drawn.data.train_file = "/data/train.csv";
     drawn.reference.boundaries = {{60, Position::Unit::kEpochs}};

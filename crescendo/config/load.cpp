@@ -125,6 +125,7 @@ std::vector<Statement> Statements(const Layer& layer) {
 template <class T>
 void ReadStatement(const Layer& layer, const Statement& statement, T& value, const Description& description) {
   const auto fail = [&](std::string_view problem) {
+    if (layer.is_command_line) throw UserError(fmt::format("{}: {}", layer.name, problem));  // KEY=VALUE as typed
     throw UserError(
         fmt::format("{}: {} = {}: {}", statement.value_place, statement.key, GivenText(*statement.value), problem));
   };
@@ -136,10 +137,12 @@ void ReadStatement(const Layer& layer, const Statement& statement, T& value, con
     }
   }
   if (!problem.empty()) fail(problem);
-  for (const double number : NumbersIn(value)) {
-    if (number < description.minimum || number > description.maximum) {
-      fail(fmt::format("{} is out of range, which is {}", NumberText(number), BoundsText(description)));
-    }
+  const std::vector<double> numbers = NumbersIn(value);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (description.minimum <= numbers[i] && numbers[i] <= description.maximum) continue;
+    const std::string which =
+        statement.value->is_array() ? fmt::format("item {}, {}: ", i + 1, NumberText(numbers[i])) : "";
+    fail(fmt::format("{}it must be {}", which, BoundsText(description)));
   }
   if constexpr (std::is_same_v<T, std::string>) {
     if (description.is_file && !value.empty()) value = fs::absolute(layer.folder / value).lexically_normal().string();

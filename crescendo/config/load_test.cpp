@@ -36,7 +36,8 @@ TEST(Load, ReadsEveryTypeOfValue) {
     train_file = "/data/train.csv"
     test_examples = 100
     header = true
-    ignored_columns = [0, -2]
+    label_column = "class"
+    ignored_columns = [0, "id"]
     [model]
     name = "mlp"
     hidden = [64, 32]
@@ -60,7 +61,8 @@ TEST(Load, ReadsEveryTypeOfValue) {
   EXPECT_EQ(options.data.train_file, "/data/train.csv");
   EXPECT_EQ(options.data.test_examples, 100);
   EXPECT_TRUE(options.data.header);
-  EXPECT_EQ(options.data.ignored_columns, (std::vector<int64_t>{0, -2}));
+  EXPECT_EQ(options.data.label_column, Column("class"));
+  EXPECT_EQ(options.data.ignored_columns, (std::vector<Column>{0, "id"}));
   EXPECT_EQ(options.model.hidden, (std::vector<int64_t>{64, 32}));
   EXPECT_EQ(options.reference.table,
             (PositionTable{{{0, Position::Unit::kEpochs}, 0.1}, {{10'240'000, Position::Unit::kExamples}, 1.0}}));
@@ -92,6 +94,9 @@ TEST(Load, NamesThePlaceAndWhatWasMeantForUnknownNames) {
   EXPECT_EQ(Refusal("[model]\nzzz = 1"),
             "x.toml:2:1: model.zzz is not an option; [model] has name, depth, width, hidden, batch_norm, ghost_batch, "
             "norm_momentum, norm_epsilon");
+  EXPECT_EQ(Refusal("[schedule]\nlr = 1"),
+            "x.toml:2:1: schedule.lr is not an option; did you mean schedule.learning_rate?");
+  EXPECT_EQ(Refusal("[run]\nepochs = 90"), "x.toml:2:1: run.epochs is not an option; did you mean schedule.length?");
   EXPECT_EQ(Refusal("max_batch = 5"), "x.toml:1:1: max_batch is not an option; did you mean schedule.max_batch?");
   EXPECT_EQ(Refusal("[shedule]\nlength = '1ep'"), "x.toml:1:2: shedule is not a section; did you mean schedule?");
   EXPECT_EQ(Refusal("[loader]"),
@@ -133,6 +138,12 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
       "of the training set such as \"N/10\", or \"none\"");
   EXPECT_EQ(Refusal("[model]\nname = 'wide_resnt'"),
             "x.toml:2:8: model.name = \"wide_resnt\": it must be one of mlp, wide_resnet; did you mean wide_resnet?");
+  EXPECT_EQ(
+      Refusal("[data]\nlabel_column = 1.5"),
+      "x.toml:2:16: data.label_column = 1.5: it must be the number of a column, from 0, or its name in the table's "
+      "header");
+  EXPECT_EQ(Refusal("[data]\nignored_columns = 'id'"),
+            "x.toml:2:19: data.ignored_columns = \"id\": it must be a list such as [0, 3] or [\"colour\", \"size\"]");
   EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
   EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
             "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "
@@ -147,19 +158,15 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
 
 TEST(Load, GivesTheBounds) {
   EXPECT_EQ(Refusal("[reference]\nglobal_batch = 0"),
-            "x.toml:2:16: reference.global_batch = 0: 0 is out of range, which is from 1 to 1e9");
-  EXPECT_EQ(Refusal("[data]\ntrain_examples = -5"),
-            "x.toml:2:18: data.train_examples = -5: -5 is out of range, which is at least 0");
+            "x.toml:2:16: reference.global_batch = 0: it must be from 1 to 1e9");
+  EXPECT_EQ(Refusal("[data]\ntrain_examples = -5"), "x.toml:2:18: data.train_examples = -5: it must be at least 0");
   EXPECT_EQ(Refusal("[model]\nname = 'mlp'\nhidden = [64, 0]"),
-            "x.toml:3:10: model.hidden = [64, 0]: 0 is out of range, which is from 1 to 1e6");
-  EXPECT_EQ(Refusal("[schedule]\nmomentum = 1"),
-            "x.toml:2:12: schedule.momentum = 1: 1 is out of range, which is from 0 to 0.99999");
-  EXPECT_EQ(Refusal("[schedule]\nmax_batch = 0"),
-            "x.toml:2:13: schedule.max_batch = 0: 0 is out of range, which is at least 1");
+            "x.toml:3:10: model.hidden = [64, 0]: item 2, 0: it must be from 1 to 1e6");
+  EXPECT_EQ(Refusal("[schedule]\nmomentum = 1"), "x.toml:2:12: schedule.momentum = 1: it must be from 0 to 0.99999");
+  EXPECT_EQ(Refusal("[schedule]\nmax_batch = 0"), "x.toml:2:13: schedule.max_batch = 0: it must be at least 1");
   EXPECT_EQ(Refusal("[reference]\nmomentum_table = [['0ep', 0.9], ['1ep', 1.5]]"),
-            "x.toml:2:18: reference.momentum_table = [[\"0ep\", 0.9], [\"1ep\", 1.5]]: 1.5 is out of range, which is "
-            "from 0 to "
-            "0.99999");
+            "x.toml:2:18: reference.momentum_table = [[\"0ep\", 0.9], [\"1ep\", 1.5]]: item 2, 1.5: it must be from 0 "
+            "to 0.99999");
 }
 
 TEST(Load, RefusesWhatHasNoMeaningBesideTheOtherValues) {
@@ -229,7 +236,8 @@ TEST(Load, OverridesAreTomlOrText) {
   EXPECT_EQ(options.run.threads, std::nullopt);
   EXPECT_EQ(options.optimizer.weight_decay, 5e-4);
   // Text keeps the form it was typed in, whatever it would be as TOML.
-  const std::vector<std::string> csv = {"data.name=csv", "data.train_file=a.csv", "data.test_examples=1"};
+  const std::vector<std::string> csv = {"data.name=csv", "data.train_file=a.csv", "data.test_examples=1",
+                                        "model.name=mlp"};
   for (const char* missing : {"?", "0", "007", "", "#", "nan", "a = b", "1\nx = 2"}) {
     auto overrides = csv;
     overrides.push_back(fmt::format("data.missing={}", missing));
@@ -245,10 +253,12 @@ TEST(Load, OverridesAreRefusedWithTheirText) {
             "command line: max_batch=5120: max_batch is not an option; did you mean schedule.max_batch?");
   EXPECT_EQ(Refusal(kReference, {"schedule.max_batch"}),
             "command line: schedule.max_batch: an option is set by section.key=value, such as schedule.max_batch=5120");
-  EXPECT_EQ(
-      Refusal(kReference, {"schedule.length=60"}),
-      "command line: schedule.length=60: schedule.length = 60: a position needs a unit: \"60ep\" (epochs) or \"60sp\" "
-      "(samples)");
+  EXPECT_EQ(Refusal(kReference, {"schedule.length=60"}),
+            "command line: schedule.length=60: a position needs a unit: \"60ep\" (epochs) or \"60sp\" (samples)");
+  EXPECT_EQ(Refusal(kReference, {"reference.momentum=2"}),
+            "command line: reference.momentum=2: it must be from 0 to 0.99999");
+  EXPECT_EQ(Refusal(kReference, {"run.device=gpu"}),
+            "command line: run.device=gpu: it must be one of auto, cpu, cuda; did you mean cuda?");
   EXPECT_EQ(Refusal(kReference, {"base=a.toml"}),
             "command line: base=a.toml: a base is stated in a config file, not here");
   EXPECT_EQ(Refusal(kReference, {"a.b.c=1"}).substr(0, 46), "command line: a.b.c=1: a is not a section; the");
@@ -286,8 +296,7 @@ TEST(Load, FindsMistakesInTheBaseEvenWhereTheyAreReplaced) {
   const fs::path top = folder.Write("top.toml", "base = 'base.toml'\n" + kReference + "global_batch = 128");
   EXPECT_THROW(
       try { LoadFile(top); } catch (const UserError& error) {
-        EXPECT_EQ(error.what(),
-                  base.string() + ":2:16: reference.global_batch = 0: 0 is out of range, which is from 1 to 1e9");
+        EXPECT_EQ(error.what(), base.string() + ":2:16: reference.global_batch = 0: it must be from 1 to 1e9");
         throw;
       },
       UserError);
@@ -318,7 +327,9 @@ TEST(Load, RefusesBasesThatAreMissingOrGoRoundInACircle) {
 TEST(Load, TakesFilesRelativeToTheConfigThatStatesThem) {
   const support::TemporaryFolder folder;
   folder.Write("sub/base.toml",
-               kReference + "[data]\nname = 'csv'\ntrain_file = '../train.csv'\ntest_file = 'a/test.csv'");
+               kReference +
+                   "[model]\nname = 'mlp'\n[data]\nname = 'csv'\ntrain_file = '../train.csv'\ntest_file = "
+                   "'a/test.csv'");
   const fs::path top = folder.Write("top.toml", "base = 'sub/base.toml'");
   const Options options = LoadFile(top);
   EXPECT_EQ(options.data.train_file, (folder.path() / "train.csv").string());

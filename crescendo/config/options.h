@@ -44,9 +44,9 @@ struct DataOptions {
   std::string train_file;
   std::string test_file;
   bool header = false;
-  int64_t label_column = -1;
-  std::vector<int64_t> categorical_columns;
-  std::vector<int64_t> ignored_columns;
+  Column label_column = -1;
+  std::vector<Column> categorical_columns;
+  std::vector<Column> ignored_columns;
   std::string missing = "?";
   std::string comment;
   int64_t classes = 10;
@@ -93,7 +93,9 @@ struct DataOptions {
            .is_file = true});
     visit("header", self.header, {.sentence = "the first line holds the columns' names", .only_with = kCsv});
     visit("label_column", self.label_column,
-          {.sentence = "which column is the class, from 0; negative: from the end", .only_with = kCsv});
+          {.sentence = "which column is the class: its number, from 0, negative from the end, or with header its name; "
+                       "all options of columns take both",
+           .only_with = kCsv});
     visit("categorical_columns", self.categorical_columns,
           {.sentence = "columns that hold names, each turned into one input per name seen in training; all others hold "
                        "numbers, scaled to mean 0 and deviation 1",

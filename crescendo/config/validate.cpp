@@ -16,6 +16,23 @@
 namespace crescendo::config {
 namespace {
 
+// Height and width of the images, in pixels; 0 for a table.
+int64_t ImageSide(const DataOptions& data) {
+  switch (data.name) {
+    case DatasetName::kCifar10:
+    case DatasetName::kCifar100:
+      return 32;
+    case DatasetName::kMnist:
+    case DatasetName::kFashionMnist:
+      return 28;
+    case DatasetName::kSynthetic:
+      return data.image_size;
+    case DatasetName::kCsv:
+      return 0;
+  }
+  CRESCENDO_ASSERT(false, "a data set of neither images nor a table");
+}
+
 class Validator {
  public:
   // Without `train_examples`, positions in different units are not compared.
@@ -30,6 +47,7 @@ class Validator {
     CheckMomentumBuffer();
     CheckRates();
     CheckWorkers();
+    CheckReproducible();
     CheckPositions();
   }
 
@@ -111,7 +129,13 @@ class Validator {
 
   void CheckData() const {
     const DataOptions& data = options_.data;
-    if (data.name != DatasetName::kCsv) return;
+    if (data.name != DatasetName::kCsv) {
+      const int64_t side = ImageSide(data);
+      if (data.pad < side) return;
+      Fail("data.pad", fmt::format("data.pad = {} must be below {}, the width of the images", data.pad, side),
+           "data.image_size");
+    }
+    if (!data.header) CheckNumbered();
     if (data.train_file.empty()) Fail("data.name", "data.name = csv needs data.train_file, the table to train on");
     if (data.test_file.empty() && data.test_examples == 0) {
       Fail("data.train_file",
@@ -121,9 +145,35 @@ class Validator {
     }
   }
 
+  // Without a header, columns have no names.
+  void CheckNumbered() const {
+    VisitFields(options_, [this](const std::string& key, const auto& value, const Description&) {
+      const auto check = [&](const Column& column) {
+        const auto* name = std::get_if<std::string>(&column);
+        if (name == nullptr) return;
+        Fail(key, fmt::format("{} names the column \"{}\", and without data.header = true columns have no names: give "
+                              "that, or the column's number, from 0",
+                              key, *name));
+      };
+      using Value = std::decay_t<decltype(value)>;
+      if constexpr (std::is_same_v<Value, Column>) {
+        check(value);
+      } else if constexpr (std::is_same_v<Value, std::vector<Column>>) {
+        for (const Column& column : value) check(column);
+      }
+    });
+  }
+
   void CheckModel() const {
     const ModelOptions& model = options_.model;
-    if (model.name != ModelName::kWideResNet || model.depth % 6 == 4) return;
+    if (model.name != ModelName::kWideResNet) return;
+    if (ImageSide(options_.data) == 0) {
+      Fail("model.name",
+           fmt::format("model.name = wide_resnet takes images, and data.name = {} is a table: give model.name = mlp",
+                       NameOf(options_.data.name)),
+           "data.name");
+    }
+    if (model.depth % 6 == 4) return;
     const int64_t below = model.depth - (model.depth + 2) % 6;
     Fail("model.depth", fmt::format("model.depth = {} is not 6n+4 for a whole n; the nearest are {} and {}",
                                     model.depth, below, below + 6));
@@ -136,6 +186,14 @@ class Validator {
     Fail("run.worker_batch",
          fmt::format("run.worker_batch = {} is below model.ghost_batch = {}, the least that a worker can compute",
                      *options_.run.worker_batch, ghost_batch));
+  }
+
+  // That run.device = auto finds a GPU is seen where training begins.
+  void CheckReproducible() const {
+    if (!options_.run.reproducible || options_.run.device != DeviceName::kCuda) return;
+    Fail("run.reproducible",
+         "run.reproducible = true with run.device = cuda: it is promised on the CPU only; give run.device = cpu, or "
+         "leave one of them out");
   }
 
   void CheckMomentum() const {

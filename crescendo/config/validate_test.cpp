@@ -86,6 +86,24 @@ TEST(Validate, RefusesContradictions) {
        "x.toml:5:1: there is nothing to test on: give data.test_file, or data.test_examples to set aside the last so "
        "many rows "
        "of data.train_file"},
+      {kReference + "[data]\nname = 'csv'\ntrain_file = 'a.csv'\ntest_examples = 9",
+       "x.toml:4:1: model.name = wide_resnet takes images, and data.name = csv is a table: give model.name = mlp"},
+      {kReference + "[data]\nname = 'csv'\nlabel_column = 'class'",
+       "x.toml:5:1: data.label_column names the column \"class\", and without data.header = true columns have no "
+       "names: "
+       "give that, or the column's number, from 0"},
+      {kReference + "[data]\nname = 'csv'\nignored_columns = [3, 'id']",
+       "x.toml:5:1: data.ignored_columns names the column \"id\", and without data.header = true columns have no "
+       "names: "
+       "give that, or the column's number, from 0"},
+      {kReference + "[data]\npad = 32", "x.toml:4:1: data.pad = 32 must be below 32, the width of the images"},
+      {kReference + "[data]\nname = 'mnist'\npad = 28",
+       "x.toml:5:1: data.pad = 28 must be below 28, the width of the images"},
+      {kReference + "[data]\nname = 'synthetic'\nimage_size = 4",
+       "x.toml:5:1: data.pad = 4 must be below 4, the width of the images"},
+      {kReference + "[run]\ndevice = 'cuda'\nreproducible = true",
+       "x.toml:5:1: run.reproducible = true with run.device = cuda: it is promised on the CPU only; give run.device = "
+       "cpu, or leave one of them out"},
       {kReference + "momentum = 0.9\n[optimizer]\nname = 'sgd'",
        "x.toml:3:1: reference.momentum = 0.9 with optimizer.name = sgd, which has no momentum: give 0, or "
        "optimizer.name = "
@@ -135,6 +153,8 @@ TEST(Validate, AcceptsWhatOnlyLooksLikeAContradiction) {
   EXPECT_EQ(Refusal("[reference]\nshape = 'constant'\nwarmup = '200ep'"), accepted);
   EXPECT_EQ(Refusal(kReference + "[run]\nworkers = 'grow'\nworker_batch = 128"), accepted);
   EXPECT_EQ(Refusal(kReference + "[run]\nworkers = 'grow'\n[model]\nghost_batch = 1000"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[data]\npad = 31"), accepted);
+  EXPECT_EQ(Refusal(kReference + "[run]\nreproducible = true"), accepted);
   EXPECT_EQ(Refusal(kReference + "[model]\nname = 'mlp'"), accepted);  // whose depth is not that of a wide resnet
 }
 

@@ -105,6 +105,21 @@ std::string Read(const toml::node& node, BatchLimit& value) {
   return "";
 }
 
+std::string Read(const toml::node& node, Column& value) {
+  if (node.is_integer()) {
+    value = node.as_integer()->get();
+  } else if (node.is_string()) {
+    value = node.as_string()->get();
+  } else {
+    return "it must be the number of a column, from 0, or its name in the table's header";
+  }
+  return "";
+}
+
+std::string Read(const toml::node& node, std::vector<Column>& value) {
+  return ReadList(node, value, R"(it must be a list such as [0, 3] or ["colour", "size"])");
+}
+
 std::string Read(const toml::node& node, std::vector<int64_t>& value) {
   return ReadList(node, value, "it must be a list such as [128, 64]");
 }
@@ -144,7 +159,11 @@ std::string Write(const BatchLimit& value) {
 std::string Write(const std::pair<Position, double>& value) {
   return fmt::format("[{}, {}]", Write(value.first), Write(value.second));
 }
+std::string Write(const Column& value) {
+  return std::visit([](const auto& place) { return Write(place); }, value);
+}
 std::string Write(const std::vector<int64_t>& value) { return WriteList(value); }
+std::string Write(const std::vector<Column>& value) { return WriteList(value); }
 std::string Write(const std::vector<Position>& value) { return WriteList(value); }
 std::string Write(const PositionTable& value) { return WriteList(value); }
 

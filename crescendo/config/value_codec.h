@@ -25,7 +25,9 @@ std::string Read(const toml::node& node, double& value);
 std::string Read(const toml::node& node, std::string& value);
 std::string Read(const toml::node& node, Position& value);
 std::string Read(const toml::node& node, BatchLimit& value);
+std::string Read(const toml::node& node, Column& value);
 std::string Read(const toml::node& node, std::vector<int64_t>& value);
+std::string Read(const toml::node& node, std::vector<Column>& value);
 std::string Read(const toml::node& node, std::vector<Position>& value);
 std::string Read(const toml::node& node, std::pair<Position, double>& value);
 std::string Read(const toml::node& node, PositionTable& value);
@@ -37,7 +39,9 @@ std::string Write(double value);
 std::string Write(const std::string& value);
 std::string Write(const Position& value);
 std::string Write(const BatchLimit& value);
+std::string Write(const Column& value);
 std::string Write(const std::vector<int64_t>& value);
+std::string Write(const std::vector<Column>& value);
 std::string Write(const std::vector<Position>& value);
 std::string Write(const std::pair<Position, double>& value);
 std::string Write(const PositionTable& value);
@@ -49,6 +53,8 @@ inline std::string TypeName(const double&) { return "number"; }
 inline std::string TypeName(const std::string&) { return "text"; }
 inline std::string TypeName(const Position&) { return "position"; }
 inline std::string TypeName(const BatchLimit&) { return "whole number, \"N/k\" or \"none\""; }
+inline std::string TypeName(const Column&) { return "whole number or text"; }
+inline std::string TypeName(const std::vector<Column>&) { return "list of whole numbers or texts"; }
 inline std::string TypeName(const std::vector<int64_t>&) { return "list of whole numbers"; }
 inline std::string TypeName(const std::vector<Position>&) { return "list of positions"; }
 inline std::string TypeName(const PositionTable&) { return "list of pairs"; }

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "crescendo/schedule/units.h"
@@ -34,6 +35,9 @@ struct BatchLimit {
   int64_t Resolve(int64_t train_examples) const;  // at least 1, at most N
   friend bool operator==(const BatchLimit&, const BatchLimit&) = default;
 };
+
+// A column of a table: its number, from 0 and below 0 from the end, or its name in the table's header.
+using Column = std::variant<int64_t, std::string>;
 
 // Values from positions on: [["0ep", 0.1], ["60ep", 0.02]].
 using PositionTable = std::vector<std::pair<Position, double>>;

@@ -87,12 +87,10 @@ Dataset ReadRecords(const Format& format, const std::vector<std::string>& files,
 
 DatasetPair LoadCifar(const config::DataOptions& options) {
   const Format format = FormatOf(options.name, options.folder);
-  const int64_t train_examples = CountTrainExamples(options);
-  const int64_t test_examples =
-      ExamplesToUse(options.test_examples, 10'000, "data.test_examples", std::string(NameOf(options.name)));
+  const ImageCounts counts = CountImages(options);
   const int64_t train_records_per_file = 50'000 / static_cast<int64_t>(format.train_files.size());
-  return {.train = ReadRecords(format, format.train_files, train_records_per_file, train_examples, options),
-          .test = ReadRecords(format, {format.test_file}, 10'000, test_examples, options)};
+  return {.train = ReadRecords(format, format.train_files, train_records_per_file, counts.train, options),
+          .test = ReadRecords(format, {format.test_file}, 10'000, counts.test, options)};
 }
 
 }  // namespace crescendo::data

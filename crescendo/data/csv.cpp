@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -13,6 +14,7 @@
 #include <set>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/nearest_name.h"
 #include "crescendo/data/table.h"
 
 namespace crescendo::data {
@@ -63,7 +65,32 @@ RowCounts CountsToUse(const config::DataOptions& options, int64_t train_file_row
           options.test_examples};
 }
 
-int64_t ColumnIndex(int64_t given, const char* key, const Table& table) {
+std::string ColumnText(const config::Column& column) {
+  const auto* name = std::get_if<std::string>(&column);
+  return name == nullptr ? std::to_string(std::get<int64_t>(column)) : fmt::format("\"{}\"", *name);
+}
+
+int64_t IndexOfName(const std::string& name, const char* key, const Table& table) {
+  const std::vector<std::string> names(table.names().begin(), table.names().end());
+  if (static_cast<int64_t>(names.size()) != table.columns()) {
+    throw UserError(
+        fmt::format("{} names column \"{}\", but the header of {} has {} names for {} columns; give the "
+                    "column's number, from 0",
+                    key, name, table.path().string(), names.size(), table.columns()));
+  }
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    const std::string near = NearestName(name, names);
+    throw UserError(fmt::format("{} names column \"{}\", but the columns of {} are {}{}", key, name,
+                                table.path().string(), fmt::join(names, ", "),
+                                near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+  }
+  return found - names.begin();
+}
+
+int64_t ColumnIndex(const config::Column& column, const char* key, const Table& table) {
+  if (const auto* name = std::get_if<std::string>(&column)) return IndexOfName(*name, key, table);
+  const int64_t given = std::get<int64_t>(column);
   const int64_t index = given < 0 ? given + table.columns() : given;
   if (index < 0 || index >= table.columns()) {
     throw UserError(fmt::format("{} names column {}, but {} has {} columns: 0 to {}, or -1 for the last", key, given,
@@ -74,19 +101,23 @@ int64_t ColumnIndex(int64_t given, const char* key, const Table& table) {
 
 std::vector<ColumnKind> KindsOfColumns(const config::DataOptions& options, const Table& table) {
   std::vector<ColumnKind> kinds(static_cast<size_t>(table.columns()), ColumnKind::kNumber);
-  const auto set = [&](int64_t given, const char* key, ColumnKind kind) {
+  const auto set = [&](const config::Column& given, const char* key, ColumnKind kind) {
     ColumnKind& current = kinds[static_cast<size_t>(ColumnIndex(given, key, table))];
     if (current != ColumnKind::kNumber) {
       throw UserError(
           fmt::format("{} names column {}, which has a use already: a column is the label, categorical or ignored, "
                       "and named once",
-                      key, given));
+                      key, ColumnText(given)));
     }
     current = kind;
   };
   set(options.label_column, "data.label_column", ColumnKind::kLabel);
-  for (int64_t column : options.categorical_columns) set(column, "data.categorical_columns", ColumnKind::kCategory);
-  for (int64_t column : options.ignored_columns) set(column, "data.ignored_columns", ColumnKind::kIgnored);
+  for (const config::Column& column : options.categorical_columns) {
+    set(column, "data.categorical_columns", ColumnKind::kCategory);
+  }
+  for (const config::Column& column : options.ignored_columns) {
+    set(column, "data.ignored_columns", ColumnKind::kIgnored);
+  }
   return kinds;
 }
 
@@ -148,8 +179,11 @@ std::vector<double> ParseColumn(const Rows& rows, int64_t column, const std::str
     if (!number || !std::isfinite(*number)) {
       rows.FailAt(i, column,
                   fmt::format("'{}' is not a number; a column of names belongs into data.categorical_columns, and what "
-                              "stands for a missing field is data.missing (now '{}')",
-                              field, missing));
+                              "stands for a missing field is data.missing (now '{}'){}",
+                              field, missing,
+                              rows.begin + i == 0 && rows.table->names().empty()
+                                  ? "; a first line that holds the columns' names wants data.header = true"
+                                  : ""));
     }
     values[i] = *number;
   }
@@ -277,7 +311,7 @@ DatasetPair LoadTable(const config::DataOptions& options) {
   }
   if (data.train.classes < 2) {
     throw UserError(fmt::format("all labels of {} are the same: column {} (data.label_column) may not be the class",
-                                options.train_file, options.label_column));
+                                options.train_file, ColumnText(options.label_column)));
   }
   data.train.name = data.test.name = train_table.path().filename().string();
   return data;

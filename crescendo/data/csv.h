@@ -16,7 +16,7 @@ namespace crescendo::data {
 // Classes are numbered in the order of their names: as numbers where all are whole numbers, else alphabetically. A test
 // label that is a train label but for a full stop at its end means that label (as in UCI's adult.test).
 //
-// UserError, with file, line and column (from 0, as in the options), for what cannot be understood.
+// UserError, with file, line and column, for what cannot be understood.
 DatasetPair LoadTable(const config::DataOptions& options);
 
 // The number of train rows that LoadTable would give. UserError also for columns that the table does not have.

@@ -11,8 +11,11 @@
 namespace crescendo::data {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 config::DataOptions Csv(const std::string& train_file, const std::string& test_file = "") {
   config::DataOptions options;
@@ -79,6 +82,27 @@ TEST(Csv, ReadsQuotesHeadersCommentsBlankLinesAndForeignLineEnds) {
       << "in quotes, a space counts: ' 3' is before '1'";
 }
 
+TEST(Csv, FindsColumnsByTheirNames) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("t.csv", "class,colour,size,id\na,red,1,7\nb,blue,3,8\n"));
+  options.test_file = options.train_file;
+  options.header = true;
+  options.label_column = "class";
+  options.categorical_columns = {"colour"};
+  options.ignored_columns = {-1};
+  const DatasetPair data = LoadDatasets(options, 1);
+  EXPECT_THAT(Values<int64_t>(data.train.labels), ElementsAre(0, 1));
+  EXPECT_THAT(Values<float>(data.train.inputs), ElementsAre(0, 1, -1, 1, 0, 1));  // blue, red, size
+  options.ignored_columns = {"size", "idd"};
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }),
+              AllOf(HasSubstr("data.ignored_columns names column \"idd\", but the columns of "),
+                    HasSubstr("t.csv are class, colour, size, id; did you mean id?")));
+  options.ignored_columns = {"colour"};
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("\"colour\", which has a use already"));
+  options.train_file = folder.Write("t.csv", "class,colour,size\na,red,1,7\n");
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("has 3 names for 4 columns"));
+}
+
 TEST(Csv, SaysWhereATableIsWrong) {
   const TemporaryFolder folder;
   const auto error_of = [&](const std::string& content, int64_t label_column = -1) {
@@ -87,19 +111,28 @@ TEST(Csv, SaysWhereATableIsWrong) {
     return UserErrorOf([&] { LoadDatasets(options, 1); });
   };
   EXPECT_THAT(error_of("1,a\n2,b\n3\n"),
-              HasSubstr("t.csv, line 3, column 1: the row has 1 columns, the first row (line 1) has 2"));
-  EXPECT_THAT(error_of("1,a\n\nx,b\n"), HasSubstr("t.csv, line 3, column 0: 'x' is not a number"));
-  EXPECT_THAT(error_of("1,a\ninf,b\n"), HasSubstr("'inf' is not a number"));
-  EXPECT_THAT(error_of("1,a\n2,\"b\n"), HasSubstr("line 2, column 1: a quote is not closed"));
-  EXPECT_THAT(error_of("1,a\n2,?\n"), HasSubstr("line 2, column 1: the label is missing"));
-  EXPECT_THAT(error_of("1,b\n2,c\n"),
-              HasSubstr("test.csv, line 1, column 1: the label 'a' is not one of the train set's"));
+              HasSubstr("t.csv, line 3: the row has 1 column, the first row (line 1) has 2"));
+  EXPECT_THAT(error_of("1,a\n\nx,b\n"),
+              HasSubstr("t.csv, line 3, column 1 (0 in the config, which counts from 0): 'x' is not a number"));
+  EXPECT_THAT(error_of("1,a\ninf,b\n"), AllOf(HasSubstr("'inf' is not a number"), Not(HasSubstr("data.header"))));
+  EXPECT_THAT(error_of("size,class\n1,a\n"),
+              AllOf(HasSubstr("'size' is not a number"), HasSubstr("data.header = true")));
+  EXPECT_THAT(error_of("1,a\n2,\"b\n"),
+              HasSubstr("line 2, column 2 (1 in the config, which counts from 0): a quote is not closed"));
+  EXPECT_THAT(error_of("1,a\n2,?\n"),
+              HasSubstr("line 2, column 2 (1 in the config, which counts from 0): the label is missing"));
+  EXPECT_THAT(error_of("1,b\n2,c\n"), AllOf(HasSubstr("test.csv, line 1, column 2 ("),
+                                            HasSubstr("the label 'a' is not one of the train set's")));
   EXPECT_THAT(error_of("1,a\n2,a\n"), HasSubstr("all labels"));
   EXPECT_THAT(error_of("1,a\n2,b\n", 2), HasSubstr("data.label_column names column 2"));
   config::DataOptions options = Csv(folder.Write("t.csv", "1,a\n2,b\n"), folder.Write("test.csv", "1,a\n"));
   options.categorical_columns = {9};
   EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("data.categorical_columns names column 9"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
+  EXPECT_THAT(error_of("1;a\n2;b\n"), HasSubstr("t.csv: every row has one column"));
+  EXPECT_THAT(error_of("1;a\n2;b\n"), HasSubstr("is the separator ';'?"));
+  EXPECT_THAT(error_of("1\ta\n2\tb\n"), HasSubstr("is the separator a tab?"));
+  EXPECT_THAT(error_of("1\n2\n"), EndsWith("with a comma between them"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
               HasSubstr("data.test_file"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.path() / "none.csv"), 1); }), HasSubstr("none.csv"));

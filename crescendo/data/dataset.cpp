@@ -88,18 +88,20 @@ DatasetPair LoadDatasets(const config::DataOptions& options, uint64_t seed) {
   return data;
 }
 
+ImageCounts CountImages(const config::DataOptions& options) {
+  const std::string name(NameOf(options.name));
+  const bool is_cifar = options.name == DatasetName::kCifar10 || options.name == DatasetName::kCifar100;
+  return {.train = ExamplesToUse(options.train_examples, is_cifar ? 50'000 : 60'000, "data.train_examples", name),
+          .test = ExamplesToUse(options.test_examples, 10'000, "data.test_examples", name + "'s test set")};
+}
+
 int64_t CountTrainExamples(const config::DataOptions& options) {
-  // From an official data set of so many examples.
-  const auto used = [&](int64_t available) {
-    return ExamplesToUse(options.train_examples, available, "data.train_examples", std::string(NameOf(options.name)));
-  };
   switch (options.name) {
     case DatasetName::kCifar10:
     case DatasetName::kCifar100:
-      return used(50'000);
     case DatasetName::kMnist:
     case DatasetName::kFashionMnist:
-      return used(60'000);
+      return CountImages(options).train;
     case DatasetName::kCsv:
       return CountTrainRows(options);
     case DatasetName::kSynthetic:

@@ -43,7 +43,8 @@ struct DatasetPair {
 DatasetPair LoadDatasets(const config::DataOptions& options, uint64_t seed);
 
 // The size of the train set that LoadDatasets would give, without loading it (of a table, the rows are counted). Only
-// tables are looked at, so for images the files need not be there.
+// tables are looked at, so for images the files need not be there. UserError also for more test examples than there
+// are.
 int64_t CountTrainExamples(const config::DataOptions& options);
 
 // How many examples to use of `available`: the first `wanted`, or all for 0. UserError, which names the option `key`,

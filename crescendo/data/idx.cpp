@@ -85,10 +85,9 @@ Dataset ReadSet(const std::string& part, int64_t available, int64_t examples, co
 }  // namespace
 
 DatasetPair LoadIdx(const config::DataOptions& options) {
-  const int64_t test_examples =
-      ExamplesToUse(options.test_examples, 10'000, "data.test_examples", std::string(NameOf(options.name)));
-  return {.train = ReadSet("train", 60'000, CountTrainExamples(options), options),
-          .test = ReadSet("t10k", 10'000, test_examples, options)};
+  const ImageCounts counts = CountImages(options);
+  return {.train = ReadSet("train", 60'000, counts.train, options),
+          .test = ReadSet("t10k", 10'000, counts.test, options)};
 }
 
 }  // namespace crescendo::data

@@ -20,6 +20,13 @@ DatasetPair LoadCifar(const config::DataOptions& options);
 // unpacked file, for what is not the IDX file it should be and for labels out of range.
 DatasetPair LoadIdx(const config::DataOptions& options);
 
+// How many examples of the data set are to be used, of all that there are. UserError where there are not so many.
+struct ImageCounts {
+  int64_t train;
+  int64_t test;
+};
+ImageCounts CountImages(const config::DataOptions& options);
+
 // UserError, which says how to get the data set, where `path` does not exist.
 void RequireFetched(const std::filesystem::path& path, const config::DataOptions& options);
 

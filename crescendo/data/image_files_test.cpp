@@ -98,6 +98,10 @@ TEST(Cifar, FilesThatAreMissingOrCutSayWhichAndWhatToDo) {
   EXPECT_THAT(ErrorOf(options), HasSubstr("data_batch_1.bin ends at byte 21516, in record 7"));
   options.train_examples = 50'001;
   EXPECT_THAT(ErrorOf(options), HasSubstr("data.train_examples = 50001: cifar10 has 50000 examples"));
+  options.train_examples = 0;
+  options.test_examples = 10'001;
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }),
+              HasSubstr("data.test_examples = 10001: cifar10's test set has 10000 examples"));
 }
 
 TEST(Idx, MnistAndFashionMnistAreWhatTheirAuthorsPublished) {

@@ -1,7 +1,6 @@
 #include "crescendo/data/loader.h"
 
 #include <ATen/ops/empty.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,10 +17,7 @@ using schedule::Examples;
 AugmentOptions AugmentOptionsFor(const Dataset& train, const config::DataOptions& options) {
   if (!train.holds_images()) return {.pad = 0, .flip = false};
   const int64_t limit = std::min(train.inputs.size(2), train.inputs.size(3));
-  if (options.pad >= limit) {
-    throw UserError(fmt::format("data.pad = {}: the images of {} are {} pixels wide, so it must be below {}",
-                                options.pad, train.name, limit, limit));
-  }
+  CRESCENDO_ASSERT(options.pad < limit, "config/validate.h refuses a pad as wide as the images");
   return {.pad = options.pad, .padding = options.padding, .flip = options.flip};
 }
 

@@ -18,7 +18,6 @@ namespace crescendo::data {
 namespace {
 
 using schedule::Examples;
-using ::testing::HasSubstr;
 
 config::DataOptions Options(int64_t threads = 1, int64_t prefetch = 4) {
   config::DataOptions options;
@@ -185,13 +184,6 @@ TEST(Loader, CountsTheTimeThatTakeWaits) {
     EXPECT_GT(loader.waited_seconds(), 0);
     EXPECT_LE(loader.waited_seconds(), elapsed);
   }
-}
-
-TEST(Loader, RefusesAPadAsLargeAsTheImage) {
-  const DatasetPair data = LoadDatasets(Options(), 1);
-  config::DataOptions options = Options();
-  options.pad = 8;
-  EXPECT_THAT(UserErrorOf([&] { Loader(data.train, options, 1); }), HasSubstr("data.pad = 8"));
 }
 
 TEST(TestBatch, IsNormalisedAndNothingElse) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <span>
+#include <utility>
 
 #include "crescendo/base/error.h"
 #include "crescendo/data/unpacked_file.h"
@@ -19,10 +20,20 @@ std::string_view WithoutBlanks(std::string_view text) {
 }
 
 [[noreturn]] void Fail(const std::filesystem::path& path, int64_t line, int64_t column, std::string_view problem) {
-  throw UserError(fmt::format("{}, line {}, column {}: {}", path.string(), line, column, problem));
+  throw UserError(fmt::format("{}, line {}, column {} ({} in the config, which counts from 0): {}", path.string(), line,
+                              column + 1, column, problem));
 }
 
-// visit(line, number) for each line that holds a row.
+// What separates the fields of a line without commas, or "".
+std::string_view LikelySeparator(std::string_view line) {
+  for (const auto& [separator, name] :
+       {std::pair(';', "';'"), std::pair('\t', "a tab"), std::pair('|', "'|'"), std::pair(' ', "a space")}) {
+    if (line.find(separator) != line.npos) return name;
+  }
+  return "";
+}
+
+// visit(line, number, is_header) for each line that holds a row, or names.
 template <class Visitor>
 void ForEachRow(std::string& text, const config::DataOptions& options, Visitor&& visit) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
@@ -36,7 +47,7 @@ void ForEachRow(std::string& text, const config::DataOptions& options, Visitor&&
     ++number;
     if (WithoutBlanks(view).empty()) continue;
     if (!options.comment.empty() && view.starts_with(options.comment)) continue;
-    if (!std::exchange(header, false)) visit(line, number);
+    visit(line, number, std::exchange(header, false));
   }
 }
 
@@ -73,19 +84,31 @@ void AppendFields(std::span<char> line, int64_t number, const std::filesystem::p
 
 Table::Table(const std::filesystem::path& path, const config::DataOptions& options)
     : path_(path), text_(std::make_unique<std::string>(ReadUnpackedFile(path))) {
-  ForEachRow(*text_, options, [&](std::span<char> line, int64_t number) {
+  std::string_view first;
+  ForEachRow(*text_, options, [&](std::span<char> line, int64_t number, bool is_header) {
+    if (is_header) return AppendFields(line, number, path_, names_);
     const size_t before = fields_.size();
     AppendFields(line, number, path_, fields_);
     const int64_t columns = static_cast<int64_t>(fields_.size() - before);
-    if (lines_.empty()) columns_ = columns;
+    if (lines_.empty()) {
+      columns_ = columns;
+      first = {line.data(), line.size()};
+    }
     if (columns != columns_) {
-      Fail(path_, number, std::min(columns, columns_),
-           fmt::format("the row has {} columns, the first row (line {}) has {}{}", columns, lines_.front(), columns_,
-                       options.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
+      throw UserError(
+          fmt::format("{}, line {}: the row has {} {}, the first row (line {}) has {}{}", path_.string(), number,
+                      columns, columns == 1 ? "column" : "columns", lines_.front(), columns_,
+                      options.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
     }
     lines_.push_back(number);
   });
   if (lines_.empty()) throw UserError(fmt::format("{} holds no rows", path_.string()));
+  if (columns_ == 1) {
+    const std::string_view separator = LikelySeparator(WithoutBlanks(first));
+    throw UserError(fmt::format(
+        "{}: every row has one column, and a table needs a label and an input, with a comma between them{}",
+        path_.string(), separator.empty() ? "" : fmt::format("; is the separator {}? Write commas there", separator)));
+  }
 }
 
 void Table::FailAt(int64_t row, int64_t column, std::string_view problem) const {
@@ -95,7 +118,7 @@ void Table::FailAt(int64_t row, int64_t column, std::string_view problem) const 
 int64_t CountRows(const std::filesystem::path& path, const config::DataOptions& options) {
   std::string text = ReadUnpackedFile(path);
   int64_t rows = 0;
-  ForEachRow(text, options, [&](std::span<char>, int64_t) { ++rows; });
+  ForEachRow(text, options, [&](std::span<char>, int64_t, bool is_header) { rows += is_header ? 0 : 1; });
   return rows;
 }
 

@@ -18,7 +18,7 @@ namespace crescendo::data {
 class Table {
  public:
   // Uses data.header and data.comment; .gz and .xz are unpacked. UserError, with line and column, for rows of different
-  // lengths and unfinished quotes.
+  // lengths, rows that are not separated by commas, and unfinished quotes.
   Table(const std::filesystem::path& path, const config::DataOptions& options);
 
   int64_t rows() const { return static_cast<int64_t>(lines_.size()); }
@@ -26,12 +26,16 @@ class Table {
   const std::filesystem::path& path() const { return path_; }
   std::string_view Field(int64_t row, int64_t column) const { return fields_[row * columns_ + column]; }
 
-  // UserError: "FILE, line L, column C: PROBLEM".
+  // The columns' names; empty without data.header.
+  const std::vector<std::string_view>& names() const { return names_; }
+
+  // UserError: "FILE, line L, column C (C-1 in the config, which counts from 0): PROBLEM".
   [[noreturn]] void FailAt(int64_t row, int64_t column, std::string_view problem) const;
 
  private:
   std::filesystem::path path_;
-  std::unique_ptr<std::string> text_;  // what fields_ look into; on the heap, so that a Table can be moved
+  std::unique_ptr<std::string> text_;  // what names_ and fields_ look into; on the heap, so that a Table can be moved
+  std::vector<std::string_view> names_;
   std::vector<std::string_view> fields_;
   std::vector<int64_t> lines_;  // of each row, from 1
   int64_t columns_ = 0;

@@ -1,8 +1,5 @@
 #include "crescendo/nn/registry.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include "crescendo/base/error.h"
 
 namespace crescendo::nn {
@@ -17,12 +14,7 @@ std::unique_ptr<Model> BuildModel(const config::ModelOptions& options, const std
     case config::ModelName::kMlp:
       return MakeMlp(request);
     case config::ModelName::kWideResNet:
-      if (example_shape.size() != 3) {
-        throw UserError(
-            fmt::format("model.name = {} takes images, but an example of this data set is a row of {} numbers; mlp "
-                        "takes those",
-                        NameOf(options.name), fmt::join(example_shape, " x ")));
-      }
+      CRESCENDO_ASSERT(example_shape.size() == 3, "config/validate.h refuses a wide_resnet of a table");
       return MakeWideResNet(request);
   }
   return nullptr;  // every name has returned

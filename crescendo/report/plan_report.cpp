@@ -21,7 +21,7 @@ using schedule::Plan;
 using schedule::PlanRequest;
 using schedule::Updates;
 
-constexpr int64_t kWidth = 120;
+constexpr int64_t kWidth = 120;  // of sentences, where there is no terminal or a wider one
 constexpr size_t kMostRows = 40;
 constexpr size_t kFirstRows = 24;  // of a plan with more phases; the last ones fill up to kMostRows
 
@@ -53,16 +53,20 @@ double NoiseRatio(const Phase& phase) {
 
 bool HoldsNoise(const Phase& phase) { return NoiseRatio(phase) > 1 + 1e-9; }
 
-// The phases, beside the reference: of it, momentum and noise only where they are not this run's. Without `both_forms`
-// of the noise scale, the one that is held.
-TextTable PhaseTable(const Plan& plan, const PlanWorkers& workers, bool both_forms) {
+// How easily a column is done without: in a table that is too wide the highest go first.
+enum Spare { kNeeded, kNoise, kLost, kMomentum, kReferenceNoise, kReferenceBatch, kOtherForm };
+
+// The phases, beside the reference: of it, momentum and noise only where they are not this run's. Columns that are more
+// spare than `most` are left out.
+TextTable PhaseTable(const Plan& plan, const PlanWorkers& workers, Spare most) {
   const std::vector<Phase>& phases = plan.phases();
   const bool exact_held = plan.request().law.form == schedule::NoiseForm::kExact;
   const int decimals = Epochs(plan, plan.total_examples()) < 10 ? 3 : 2;
   std::vector<TextTable::Column> heads;
   std::vector<std::function<std::string(size_t phase)>> cells;
-  const auto column = [&](const char* name, std::function<std::string(size_t phase)> cell,
-                          Align align = Align::kRight) {
+  const auto column = [&](const char* name, std::function<std::string(size_t phase)> cell, Align align = Align::kRight,
+                          Spare spare = kNeeded) {
+    if (spare > most) return;
     heads.push_back({name, align});
     cells.push_back(std::move(cell));
   };
@@ -76,28 +80,38 @@ TextTable PhaseTable(const Plan& plan, const PlanWorkers& workers, bool both_for
   if (!workers.of_phases.empty()) column("workers", [&](size_t i) { return WithThousands(workers.of_phases[i]); });
   column(
       "lr", [&](size_t i) { return Range(phases[i].learning_rate, phases[i].learning_rate_end); }, Align::kLeft);
-  column("momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].momentum); });
-  if (both_forms || !exact_held) {
-    column(exact_held ? "noise" : "noise*",
-           [&](size_t i) { return Range(phases[i].noise_scale_small_batch, phases[i].noise_scale_small_batch_end); });
-  }
-  if (both_forms || exact_held) {
-    column(exact_held ? "exact*" : "exact",
-           [&](size_t i) { return Range(phases[i].noise_scale_exact, phases[i].noise_scale_exact_end); });
+  column(
+      "momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].momentum); }, Align::kRight, kMomentum);
+  column(
+      exact_held ? "noise" : "noise*",
+      [&](size_t i) { return Range(phases[i].noise_scale_small_batch, phases[i].noise_scale_small_batch_end); },
+      Align::kRight, exact_held ? kOtherForm : kNoise);
+  column(
+      exact_held ? "exact*" : "exact",
+      [&](size_t i) { return Range(phases[i].noise_scale_exact, phases[i].noise_scale_exact_end); }, Align::kRight,
+      exact_held ? kNoise : kOtherForm);
+  if (std::ranges::any_of(phases, [](const Phase& p) { return p.momentum > 0; })) {
+    column(
+        "lost", [&](size_t i) { return fmt::format("{:.2f}", phases[i].lost_epochs); }, Align::kRight, kLost);
   }
   column(
       "| reference lr",
       [&](size_t i) { return "| " + Range(phases[i].reference_learning_rate, phases[i].reference_learning_rate_end); },
       Align::kLeft);
-  column("batch", [&](size_t) { return WithThousands(plan.request().reference.global_batch.value()); });
+  column(
+      "batch", [&](size_t) { return WithThousands(plan.request().reference.global_batch.value()); }, Align::kRight,
+      kReferenceBatch);
   if (std::ranges::any_of(phases, [](const Phase& p) { return p.momentum != p.reference_momentum; })) {
-    column("momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].reference_momentum); });
+    column(
+        "momentum", [&](size_t i) { return fmt::format("{:.4g}", phases[i].reference_momentum); }, Align::kRight,
+        kMomentum);
   }
   if (std::ranges::any_of(phases, HoldsNoise)) {
-    column(exact_held ? "exact*" : "noise*",
-           [&](size_t i) { return Range(phases[i].reference_noise_scale, phases[i].reference_noise_scale_end); });
+    column(
+        exact_held ? "exact*" : "noise*",
+        [&](size_t i) { return Range(phases[i].reference_noise_scale, phases[i].reference_noise_scale_end); },
+        Align::kRight, kReferenceNoise);
   }
-  column("lost", [&](size_t i) { return fmt::format("{:.2f}", phases[i].lost_epochs); });
   column(
       "",
       [&](size_t i) {
@@ -121,14 +135,22 @@ TextTable PhaseTable(const Plan& plan, const PlanWorkers& workers, bool both_for
   return table;
 }
 
-std::string FittedPhaseTable(const Plan& plan, const PlanWorkers& workers) {
+int64_t Widest(std::string_view lines) {
+  int64_t widest = 0;
+  for (; !lines.empty(); lines.remove_prefix(std::min(lines.find('\n') + 1, lines.size()))) {
+    widest = std::max(widest, DisplayWidth(lines.substr(0, lines.find('\n'))));
+  }
+  return widest;
+}
+
+// Of all columns, where `width` is 0; else as wide as that where it can be.
+std::string FittedPhaseTable(const Plan& plan, const PlanWorkers& workers, int64_t width) {
   std::string text;
-  for (const bool both_forms : {true, false}) {
-    const TextTable table = PhaseTable(plan, workers, both_forms);
+  for (int most = kOtherForm; most >= kNeeded; --most) {
+    const TextTable table = PhaseTable(plan, workers, static_cast<Spare>(most));
     for (const int64_t spaces_between : {2, 1}) {
       text = table.Render(spaces_between);
-      const size_t width = text.find('\n') + 7;  // the line of names, and "  ! cap", which has none
-      if (width <= kWidth) return text;
+      if (width == 0 || Widest(text) <= width) return text;
     }
   }
   return text;
@@ -168,14 +190,14 @@ std::string RoundingNumbers(const PlanRequest& request) {
   return numbers;
 }
 
-std::string CaseList(const Plan& plan) {
+std::string CaseList(const Plan& plan, int64_t width) {
   std::string out;
   VisitCases(plan.request(), [&](std::string_view option, std::string_view name, std::string_view sentence) {
     // A batch that does not grow has no use for these two.
     if (plan.request().policy == schedule::Policy::kDecay && (option == "rounding" || option == "at_cap")) return;
     const std::string columns = fmt::format("  {:<15}  {:<11}  ", option, name);
     const std::string numbers = option == "rounding" ? RoundingNumbers(plan.request()) : "";
-    out += Wrapped(columns + std::string(sentence) + numbers, kWidth, DisplayWidth(columns));
+    out += Wrapped(columns + std::string(sentence) + numbers, width, DisplayWidth(columns));
   });
   return out;
 }
@@ -267,13 +289,42 @@ std::string ShortUpdatesWarning(const Plan& plan) {
       shortest->learning_rate, shortest->phase + 1);
 }
 
-std::string WorkersSentence(const PlanWorkers& workers) {
-  if (workers.of_phases.empty()) return "";
-  return Wrapped(
-      fmt::format("workers: one for each {} examples of the batch (run.worker_batch), as many as are started "
-                  "at most, never fewer than before",
-                  WithThousands(workers.worker_batch)),
-      kWidth, 2);
+Examples SmallestBatch(const Plan& plan) {
+  return std::ranges::min(plan.phases(), {}, &Phase::global_batch).global_batch;
+}
+
+std::string GhostBatchWarning(const Plan& plan, int64_t ghost_batch) {
+  const int64_t smallest = SmallestBatch(plan).value();
+  const int64_t largest = plan.largest_batch().value();
+  if (ghost_batch <= smallest || largest == smallest) return "";
+  return fmt::format(
+      "! model.ghost_batch = {} is more than the smallest batch, {}: until the batch reaches it, all of it is one "
+      "ghost "
+      "batch, which grows to {} examples. So the noise of batch norm falls during the run, which the noise scale does "
+      "not count. model.ghost_batch = {} keeps it.",
+      ghost_batch, smallest, std::min(ghost_batch, largest), std::max<int64_t>(2, smallest));
+}
+
+std::string OneExampleWarning(const Plan& plan, int64_t ghost_batch) {
+  if (ghost_batch == 0 || SmallestBatch(plan) > Examples{1}) return "";
+  return "! A batch of 1 has no statistics for batch norm: an mlp then normalises by the running statistics, which "
+         "stay as they are, a wide_resnet each image by itself. A larger schedule.learning_rate, schedule.max_batch or "
+         "reference.global_batch makes the batch larger; an mlp can do with model.batch_norm = false.";
+}
+
+// What the names of the columns do not say. `names`: the line of them.
+std::string Legend(const Plan& plan, const PlanWorkers& workers, std::string_view names, int64_t width) {
+  std::string out;
+  if (names.find('*') != names.npos) {
+    out += Wrapped("* the form of the noise scale that is held equal to the reference's", width, 2);
+  }
+  if (names.find("lost") != names.npos) out += "lost: epochs while the momentum buffer fills\n";
+  if (std::ranges::any_of(plan.phases(), &Phase::at_cap)) out += "cap: the batch would be larger, but for its limit\n";
+  if (workers.of_phases.empty()) return out;
+  return out + Wrapped(fmt::format("workers: one for each {} examples of the batch (run.worker_batch), as many as are "
+                                   "started at most, never fewer than before",
+                                   WithThousands(workers.worker_batch)),
+                       width, 2);
 }
 
 Json PhaseJson(const Plan& plan, const PlanWorkers& workers, size_t i) {
@@ -306,17 +357,16 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
                      WithThousands(plan.train_examples().value()),
                      context.train_set.empty() ? "" : fmt::format(" ({})", context.train_set),
                      Epochs(plan, plan.total_examples()), WithThousands(plan.total_examples().value()));
-  out += FittedPhaseTable(plan, context.workers);
-  out +=
-      "\n* the form of the noise scale that is held equal to the reference's; lost: epochs while the momentum buffer "
-      "fills\n";
-  const auto at_cap = std::any_of(plan.phases().begin(), plan.phases().end(), [](const Phase& p) { return p.at_cap; });
-  if (at_cap) out += "cap: the batch would be larger, but for its limit\n";
-  out += WorkersSentence(context.workers);
-  out += fmt::format("\n{}\n\nin force:\n{}", Totals(plan), CaseList(plan));
-  for (const std::string& warning : {MomentumWarning(plan), LargeBatchWarning(plan), MoreUpdatesWarning(plan),
-                                     HeldNoiseWarning(plan), ShortUpdatesWarning(plan)}) {
-    if (!warning.empty()) out += '\n' + Wrapped(warning, kWidth, 2);
+  const std::string table = FittedPhaseTable(plan, context.workers, context.width);
+  const int64_t width = context.width == 0 ? kWidth : std::min(context.width, kWidth);
+  out += fmt::format("{}\n{}\n{}\n\nin force:\n{}", table,
+                     Legend(plan, context.workers, table.substr(0, table.find('\n')), width), Totals(plan),
+                     CaseList(plan, width));
+  for (const std::string& warning :
+       {MomentumWarning(plan), LargeBatchWarning(plan), MoreUpdatesWarning(plan), HeldNoiseWarning(plan),
+        ShortUpdatesWarning(plan), GhostBatchWarning(plan, context.ghost_batch),
+        OneExampleWarning(plan, context.ghost_batch)}) {
+    if (!warning.empty()) out += '\n' + Wrapped(warning, width, 2);
   }
   return out;
 }

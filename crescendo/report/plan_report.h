@@ -27,11 +27,13 @@ struct PlanContext {
   std::string config;     // "recipes/paper/grow.toml"
   std::string train_set;  // "CIFAR-10"
   PlanWorkers workers = {};
+  int64_t ghost_batch = 0;  // of batch norm; 0: the network has none
+  int64_t width = 0;        // columns of the terminal; 0: there is none
 };
 
 // A row per phase beside the reference, then totals, the corner cases in force, and warnings as sentences. At most
-// about 40 rows (the middle of a longer plan is a line that says how many phases it stands for) and 120
-// columns; where these do not do, the form of the noise scale that is not held is left out.
+// about 40 rows: the middle of a longer plan is a line that says how many phases it stands for. Where the rows are
+// wider than context.width, the columns that matter least are left out.
 std::string PlanTable(const schedule::Plan& plan, const PlanContext& context = {});
 
 // One JSON object; an element of "phases" per phase, all of them. Numbers come back exactly as they were.

@@ -1,7 +1,6 @@
 #include "crescendo/report/progress.h"
 
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <chrono>
@@ -204,7 +203,8 @@ void Progress::ShowLine(bool now) {
   shown_at_ = time;
   if (terminal_) {
     // Not in the last column, where some terminals wrap; then clear what is behind it.
-    Write(fmt::format("\r{}\x1b[K", ProgressLine(view_, Width() - 1)));
+    const auto width = static_cast<int>(TerminalWidth(fd_).value_or(kWidthUnknown));
+    Write(fmt::format("\r{}\x1b[K", ProgressLine(view_, width - 1)));
     line_open_ = true;
   } else {
     Write(PlainProgressLine(view_) + "\n");
@@ -218,11 +218,6 @@ void Progress::Write(const std::string& text) const {
     if (written <= 0) return;
     done += static_cast<size_t>(written);
   }
-}
-
-int Progress::Width() const {
-  winsize size{};
-  return ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kWidthUnknown;
 }
 
 }  // namespace crescendo::report

@@ -63,7 +63,6 @@ class Progress {
  private:
   void ShowLine(bool now);
   void Write(const std::string& text) const;
-  int Width() const;
   void EstimateTimeLeft();
 
   const schedule::Plan& plan_;

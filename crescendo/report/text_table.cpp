@@ -1,6 +1,7 @@
 #include "crescendo/report/text_table.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 
@@ -27,6 +28,12 @@ std::string TimesText(double count, double reference, std::string_view what) {
 int64_t DisplayWidth(std::string_view text) {
   // Bytes 10xxxxxx continue a code point.
   return std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+std::optional<int64_t> TerminalWidth(int fd) {
+  winsize size{};
+  if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return std::nullopt;
+  return size.ws_col;
 }
 
 std::string Wrapped(std::string_view text, int64_t width, int64_t indent) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,9 @@ std::string TimesText(double count, double reference, std::string_view what);
 
 // Columns that a UTF-8 text takes on a terminal, taking every code point for one.
 int64_t DisplayWidth(std::string_view text);
+
+// Columns of the terminal that the file descriptor is; none where it is another file, or a terminal that does not say.
+std::optional<int64_t> TerminalWidth(int fd);
 
 // `text` in lines of at most `width` columns, broken at spaces; lines after the first begin with `indent` spaces. Ends
 // with a newline.

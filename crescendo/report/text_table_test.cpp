@@ -1,9 +1,17 @@
 #include "crescendo/report/text_table.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace crescendo::report {
 namespace {
+
+TEST(TextTable, OnlyATerminalHasAWidth) {  // a terminal's: progress_test.cpp
+  const int fd = open("/dev/null", O_WRONLY);
+  EXPECT_EQ(TerminalWidth(fd), std::nullopt);
+  close(fd);
+}
 
 TEST(TextTable, GroupsThousands) {
   EXPECT_EQ(WithThousands(0), "0");

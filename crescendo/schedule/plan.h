@@ -153,8 +153,10 @@ class Plan {
 
   // Epochs before the reference's noise has first fallen to half: what lost_epochs is to be small against.
   double epochs_before_first_drop() const { return epochs_before_first_drop_; }
-  // Whether the phase loses more than a twentieth of that.
-  bool LosesTooMuch(const Phase& phase) const { return phase.lost_epochs > 0.05 * epochs_before_first_drop_; }
+  // Whether the phase loses more than a twentieth of that. Without momentum there is no buffer to fill.
+  bool LosesTooMuch(const Phase& phase) const {
+    return phase.momentum > 0 && phase.lost_epochs > 0.05 * epochs_before_first_drop_;
+  }
 
  private:
   Setting SettingIn(size_t phase, Updates update) const;

@@ -47,7 +47,9 @@ distributed::WorkerPlace ThisWorker() { return distributed::FindPlace(distribute
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
   const at::Device device = device::ChooseDevice(options.run.device, place.local_rank);
   if (options.run.reproducible && device.is_cuda()) {
-    throw UserError("run.reproducible = true is promised on the CPU only; give run.device = cpu, or leave it out");
+    throw UserError(
+        "run.reproducible = true is promised on the CPU only, and run.device = auto has found a GPU: give run.device = "
+        "cpu, or leave run.reproducible out");
   }
   UseThreads(options, place.workers_on_same_cores);
   device::KeepFp32Exact();

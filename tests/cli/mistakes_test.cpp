@@ -41,7 +41,7 @@ TEST_F(Mistakes, OfAConfigAreToldWithTheirPlace) {
             "mistake.toml:3:10: model.hidden = [8, true]: item 2, true: it must be a whole number"},
            {"[reference]\nmomentum = 1.5",
             {},
-            "mistake.toml:3:12: reference.momentum = 1.5: 1.5 is out of range, which is from 0 to 0.99999"},
+            "mistake.toml:3:12: reference.momentum = 1.5: it must be from 0 to 0.99999"},
            {"[schedule]\nlength = 200ep", {}, "mistake.toml:3:"},
            {"[schedule]\nlength = '3ep'\nlength = '4ep'", {}, "mistake.toml:4:"},
            {"[reference]\nperiod = '1ep'",
@@ -55,6 +55,9 @@ TEST_F(Mistakes, OfAConfigAreToldWithTheirPlace) {
            {"[data]\nlabel_column = 7", {}, "mistake.toml:3:1: data.label_column names column 7, but "},
            {"[data]\ncategorical_columns = [9]", {}, "mistake.toml:3:1: data.categorical_columns names column 9, but "},
            {"[model]\nname = 'mpl'", {}, "mistake.toml:3:8: model.name = \"mpl\": it must be one of mlp, wide_resnet"},
+           {"[model]\nname = 'wide_resnet'",
+            {},
+            "mistake.toml:3:1: model.name = wide_resnet takes images, and data.name = csv is a table"},
            {"[schedule]\nat_cap = 'error'\nmax_batch = 16",
             {},
             "mistake.toml:4:1: the schedule wants a batch of 32 at example 720"},
@@ -82,6 +85,23 @@ TEST_F(Mistakes, OfATrainCommandChangeNothing) {
   Expect("train", {"",
                    {"data.test_examples=1", "reference.global_batch=1"},
                    (std::filesystem::canonical(folder_.path()) / "table.csv, line 2").c_str()});
+}
+
+TEST_F(Mistakes, OfAFlagAreToldWithTheNearestOne) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* message;
+  };
+  for (const Case& wrong : std::vector<Case>{
+           {{"train", "small.toml", "--rank", "2"}, "crescendo train: there is no --rank; did you mean --ranks?\n"},
+           {{"train", "--resarts=2"}, "crescendo train: there is no --resarts; did you mean --restarts?\n"},
+           {{"plan", "small.toml", "--colour"}, "crescendo plan: there is no --colour\n"},
+           {{"--verson"}, "crescendo: there is no --verson; did you mean --version?\n"},
+       }) {
+    const ProcessResult result = Crescendo(wrong.arguments);
+    EXPECT_EQ(result.exit_code, 2) << wrong.message;
+    EXPECT_THAT(result.errors, AllOf(StartsWith(wrong.message), IsForPeople()));
+  }
 }
 
 TEST_F(Mistakes, AskingForAGpuWhereThereIsNoneSaysWhatWasFound) {

@@ -145,6 +145,12 @@ TEST_F(PlanCommand, WarnsWhereAGrowingBatchTakesMoreUpdates) {
   EXPECT_THAT(Output({"small.toml"}), Not(HasSubstr("More updates")));
 }
 
+TEST_F(PlanCommand, WarnsWhereGhostBatchesGrow) {
+  const auto warning = HasSubstr("! model.ghost_batch = 16 is more than the smallest batch, 8:");
+  EXPECT_THAT(Output({"small.toml", "model.ghost_batch=16"}), warning);
+  EXPECT_THAT(Output({"small.toml", "model.ghost_batch=16", "model.batch_norm=false"}), Not(warning));
+}
+
 TEST_F(PlanCommand, SaysWhatItCannotDo) {
   ProcessResult result = Crescendo({"plan", "small.toml", "--format", "jsn"});
   EXPECT_EQ(result.exit_code, 2);
