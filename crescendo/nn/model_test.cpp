@@ -11,7 +11,6 @@
 
 #include <cmath>
 
-#include "crescendo/base/error.h"
 #include "crescendo/device/device.h"
 #include "crescendo/nn/initial_weights.h"
 #include "crescendo/nn/loss.h"
@@ -27,7 +26,6 @@ using schedule::Examples;
 using schedule::GhostSizes;
 using schedule::MicroBatch;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 
 class ModelTest : public ::testing::Test {
  protected:
@@ -221,16 +219,6 @@ TEST_F(ModelTest, ComputesTheSameOnAGpu) {
     return result;
   };
   EXPECT_LT(LargestDifference(outcome(device), outcome(at::kCPU)), 5e-3);  // a GPU may multiply in TF32
-}
-
-TEST_F(ModelTest, NetworkOfImagesRefusesATable) {
-  try {
-    BuildModel({.name = ModelName::kWideResNet}, {54}, 7, 1);
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("a row of 54 numbers"));
-    EXPECT_THAT(error.what(), HasSubstr("mlp"));
-  }
 }
 
 // At equal logits each example costs log(classes), and one class 20 ahead costs about 2e-9.
