@@ -10,6 +10,7 @@
 #include "benchmarks/hand_written_mlp.h"
 #include "crescendo/config/load.h"
 #include "crescendo/data/loader.h"
+#include "crescendo/nn/backward.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/session.h"
@@ -73,7 +74,7 @@ void KernelsAlone(benchmark::State& state) {
   for (auto _ : state) {
     for (int64_t update = 0; update < kUpdates; ++update) {
       at::Tensor loss = nn::SummedCrossEntropy(parts.model->Forward(batch.inputs, ghosts), batch.labels);
-      loss.backward(at::full({}, 1 / static_cast<double>(state.range(0))));
+      nn::Backward(loss, at::full({}, 1 / static_cast<double>(state.range(0))));
       parts.optimizer->Step({kLearningRate, kMomentum});
       parts.optimizer->ZeroGradients();
     }

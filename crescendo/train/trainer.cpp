@@ -15,6 +15,7 @@
 #include "crescendo/device/autocast.h"
 #include "crescendo/device/memory.h"
 #include "crescendo/device/profile_scope.h"
+#include "crescendo/nn/backward.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
 #include "crescendo/train/growth.h"
@@ -191,7 +192,7 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
   }
   const ProfileScope scope("backward");
   // The one division by the global batch: of the gradient that backward begins with.
-  loss.backward(at::full({}, 1 / static_cast<double>(global_batch.value()), loss.options()));
+  nn::Backward(loss, at::full({}, 1 / static_cast<double>(global_batch.value()), loss.options()));
   return loss.detach();
 }
 
