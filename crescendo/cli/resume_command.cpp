@@ -95,7 +95,7 @@ int Branch(const Arguments& arguments) {
     at = config::ParsePosition(arguments.at);
     if (!at) throw UserError(fmt::format("--at {} is not a position, such as 60ep or 40ksp", arguments.at));
   }
-  if (place.rank == 0) train::RunFolder::RequireFree(arguments.branch);
+  if (place.rank == 0) train::RunFolder::RequireUsable(arguments.branch, /*force=*/false, "--branch");
   const train::Continuation next =
       train::PrepareBranch(train::RunFolder{arguments.folder}, arguments.overrides, at, WarnFor(place));
   const schedule::Plan plan = train::BuildPlan(next.options);

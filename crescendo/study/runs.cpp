@@ -74,7 +74,7 @@ std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& tri
 void PrepareFolder(const fs::path& folder, const Trial& trial) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
   fs::remove(CrashFile(folder));
   fs::remove(LogFile(folder));  // of an earlier try; until the new one begins it would be taken for its own
   WriteFileAtomically(TrialFile(folder),

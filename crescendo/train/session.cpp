@@ -242,7 +242,7 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
     report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
     header.branched_from = next.branched_from;
     header.begin_examples = start.examples;
-    const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false) : RunFolder(path);
+    const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false, "--branch") : RunFolder(path);
     return Begin(folder, parts, next.options, header, start, watchers, stop, writes);
   });
 }

@@ -106,7 +106,7 @@ TEST_F(Stopped, OutOfSpaceIsToldAndNothingIsLeftHalfWritten) {
     int64_t largest_file;
     const char* file;
   };
-  for (const Case& limit : {Case{600, "config.toml.part"}, Case{1500, "plan.json.part"}, Case{9000, "run.jsonl"}}) {
+  for (const Case& limit : {Case{600, "config.toml"}, Case{1500, "plan.json"}, Case{9000, "run.jsonl"}}) {
     support::ProcessOptions options;
     options.largest_file = limit.largest_file;
     const ProcessResult result = Crescendo({"train", "small.toml", "--out", "run", "--force"}, options);
@@ -137,8 +137,10 @@ TEST_F(Stopped, AFolderThatCannotBeWrittenIsToldBeforeTheTraining) {
   // root may write everywhere, but for the kernel's own folders.
   const std::string out = ::geteuid() == 0 ? "/proc/run" : "closed/run";
   const ProcessResult result = Crescendo({"train", "small.toml", "--out", out});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.errors, AllOf(HasSubstr("crescendo: cannot make the folder " + out + ": "), IsForPeople()));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("crescendo: " + out + " cannot be the folder for the run: no file can be made in "),
+                    IsForPeople()));
   EXPECT_EQ(Lines(result.errors).size(), 1);
   std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
 }

@@ -125,6 +125,9 @@ TEST_F(TrainCommand, ReplacesARunOnlyWhenTold) {
   EXPECT_EQ(forced.exit_code, 0) << forced.errors;
   EXPECT_THAT(Read("run/config.toml"), HasSubstr("seed = 2"));
   EXPECT_EQ(Read("run/notes.txt"), "mine");
+  const ProcessResult branch = Crescendo({"resume", "run", "--branch", "run"});
+  EXPECT_EQ(branch.exit_code, 2);
+  EXPECT_EQ(branch.errors, "crescendo: run already holds a run (config.toml); choose another --branch\n");
 }
 
 TEST_F(TrainCommand, DoesNotReplaceARunByOneThatCannotStart) {
@@ -152,8 +155,8 @@ TEST_F(TrainCommand, OutMayBeDeepASymlinkOrNoFolderAtAll) {
   EXPECT_EQ(file.exit_code, 2);
   EXPECT_THAT(file.errors, HasSubstr("table.csv is a file; --out takes the folder for the run"));
   const ProcessResult below_file = train("table.csv/run");
-  EXPECT_EQ(below_file.exit_code, 1);
-  EXPECT_THAT(below_file.errors, HasSubstr("table.csv/run: Not a directory"));
+  EXPECT_EQ(below_file.exit_code, 2);
+  EXPECT_THAT(below_file.errors, HasSubstr("table.csv/run cannot be the folder for the run: table.csv is a file"));
   const ProcessResult long_name = train(std::string(300, 'x'));
   EXPECT_EQ(long_name.exit_code, 2);
   EXPECT_THAT(long_name.errors,
