@@ -12,6 +12,7 @@
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
+#include "crescendo/study/runs.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/session.h"
 
@@ -131,6 +132,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   crescendo resume runs/grow --branch runs/longer schedule.length=300ep
   crescendo resume runs/grow --branch runs/decay --at 60ep schedule.policy=decay)");
   command->callback([arguments, &exit_code] {
+    study::RequireRun(arguments->folder);
     if (arguments->launch.asked()) {
       exit_code = Launch(*arguments);
     } else {

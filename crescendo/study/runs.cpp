@@ -1,6 +1,7 @@
 #include "crescendo/study/runs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <fstream>
@@ -69,6 +70,34 @@ std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& tri
     runs.push_back(LookAt(found == folders.end() ? study.runs / name : found->second, trial));
   }
   return runs;
+}
+
+std::vector<fs::path> RunsIn(const fs::path& folder) {
+  std::vector<fs::path> runs;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (fs::exists(LogFile(entry.path())) || fs::exists(TrialFile(entry.path()))) runs.push_back(entry.path());
+  }
+  std::ranges::sort(runs);
+  return runs;
+}
+
+void RequireRun(const fs::path& path) {
+  if (path.extension() == ".toml" && fs::is_regular_file(path)) {
+    constexpr const char* kStudy = "{0} is a study and no run; `crescendo compare {0} --list` prints its runs' folders";
+    constexpr const char* kConfig = "{0} is a config and no run; `crescendo train {0}` makes one and prints its folder";
+    throw UserError(fmt::format(fmt::runtime(IsStudyFile(path) ? kStudy : kConfig), path.string()));
+  }
+  if (fs::exists(path / "config.toml") || fs::exists(LogFile(path))) return;
+  const std::vector<fs::path> runs = RunsIn(path);
+  if (runs.empty()) return;
+  constexpr size_t kMostShown = 3;
+  std::vector<std::string> shown;
+  for (const fs::path& run : runs) {
+    if (shown.size() < kMostShown) shown.push_back(run.string());
+  }
+  throw UserError(fmt::format("{} holds runs and is none; give one of them: {}{}", path.string(),
+                              fmt::join(shown, ", "), runs.size() > kMostShown ? ", ..." : ""));
 }
 
 void PrepareFolder(const fs::path& folder, const Trial& trial) {

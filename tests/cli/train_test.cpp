@@ -200,7 +200,7 @@ TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
            {{"killed"},
             "there is no killed/weights.safetensors: a run saves its weights when it ends, and this one has "
             "not ended; if it was killed, `crescendo resume killed` goes on with it"},
-           {{"small.toml"}, "small.toml is not a safetensors file"},
+           {{"table.csv"}, "table.csv is not a safetensors file"},
            {{"cut.safetensors"}, "cut.safetensors is not a safetensors file"},
            {{"run", "model.hidden=[17]"}, "has shape [16, 2], the model needs [17, 2]"},
            {{"run", "model.hiden=[17]"}, "command line: model.hiden=[17]: model.hiden is not an option"},
