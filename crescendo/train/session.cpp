@@ -247,7 +247,8 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
   });
 }
 
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                           const Warn& warn) {
   const std::filesystem::path file = WeightsAt(path);
   const config::Options options = ReadOptions(file, overrides);
   Parts parts = Build(options);
@@ -256,3 +257,9 @@ Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<
 }
 
 }  // namespace crescendo::train
+  if (const RunFolder folder(file.parent_path()); file == folder.weights()) {
+    const std::string changed = ChangedData(folder, parts.data);
+    if (!changed.empty()) {
+      warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
+    }
+  }

@@ -38,7 +38,9 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
                              const distributed::WorkerPlace& place = {});
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
-// with; `overrides` ("key=value") for what differs here, as data.folder.
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides);
+// with; `overrides` ("key=value") for what differs here, as data.folder. Data that the run was not trained on are a
+// warning.
+Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                           const Warn& warn);
 
 }  // namespace crescendo::train

@@ -185,6 +185,27 @@ TEST_F(TrainCommand, EvalGivesTheNumbersOfTheRunsLastLine) {
   EXPECT_EQ(Crescendo({"eval", "elsewhere.safetensors", "data.train_file=moved.csv"}).output, expected);
 }
 
+TEST_F(TrainCommand, EvalAndDigestSayThatTheDataHaveChanged) {
+  TrainSmall();
+  const std::string table = Read("table.csv");
+  EXPECT_EQ(Crescendo({"eval", "run"}).errors, "");
+  EXPECT_EQ(Crescendo({"digest", "run"}).errors, "");
+  const std::string warning = "crescendo: warning: these are not the data that the run was trained on; what differs: ";
+  folder_.Write("table.csv", table.substr(0, table.rfind(',')) + ",up\n");  // the last row, which is tested on
+  ProcessResult evaluated = Crescendo({"eval", "run"});
+  EXPECT_EQ(evaluated.errors, warning + "test set\n");
+  EXPECT_EQ(Crescendo({"digest", "run"}).errors, "") << "a digest is of the order, not of what the examples are";
+  folder_.Write("table.csv", table + "3,4,up\n");
+  evaluated = Crescendo({"eval", "run"});
+  EXPECT_EQ(evaluated.exit_code, 0);
+  EXPECT_EQ(evaluated.errors, warning + "train set and test set\n");
+  EXPECT_THAT(evaluated.output, HasSubstr("test examples 60, loss "));
+  EXPECT_EQ(
+      Crescendo({"digest", "run"}).errors,
+      "crescendo: warning: the train set had 240 examples when the run was trained and has 241 now: order and run "
+      "are of these\n");
+}
+
 TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
   struct Case {
     std::vector<std::string> arguments;
