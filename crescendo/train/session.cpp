@@ -227,7 +227,7 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
 report::RunFooter BranchInto(const std::filesystem::path& path, const Continuation& next,
                              const std::vector<Observer*>& watchers, const std::atomic<int>& stop,
                              const distributed::WorkerPlace& place) {
-  const RunPosition& start = next.checkpoint.state.position;
+  RunPosition start = next.checkpoint.state.position;
   Parts parts = Build(next.layout, place);
   return ForAllWorkers(parts, [&](bool writes) {
     if (start.examples >= parts.plan.total_examples()) {
@@ -236,6 +236,7 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
                       "examples); give a longer one, or --at an earlier position",
                       start.examples.value(), parts.plan.total_examples().value()));
     }
+    start.updates = schedule::Plan::Cursor(parts.plan, start.examples).setting().update;  // as its own plan counts
     // Before the state is there, since measuring uses the model.
     const schedule::Examples micro_batch = ChooseMicroBatch(parts);
     Restore(next.checkpoint, parts, next.optimizer);
