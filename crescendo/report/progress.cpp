@@ -137,9 +137,11 @@ Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
 
 void Progress::Header(const RunHeader& header) {
   const std::string workers = header.workers == 1 ? "" : fmt::format("{} workers, each on ", header.workers);
-  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates, in micro-batches of {}\n",
+  const std::string micro_batches =
+      header.micro_batch == 0 ? "" : fmt::format(", in micro-batches of {}", WithThousands(header.micro_batch));
+  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates{}\n",
                     WithThousands(header.parameters), workers, header.device, view_.epochs,
-                    WithThousands(view_.total_updates), WithThousands(header.micro_batch)));
+                    WithThousands(view_.total_updates), micro_batches));
   if (!header.branched_from.empty()) Note("branched from " + header.branched_from);
 }
 

@@ -38,7 +38,7 @@ config::Options WithLayoutOf(const CheckpointState& state, config::Options optio
   // Where workers grow, each phase has its own number.
   const bool fixed = options.run.workers == config::Workers::kFixed;
   if (!options.run.threads && fixed && KeepsThreads(state, options, workers)) options.run.threads = state.threads;
-  if (!options.run.micro_batch) options.run.micro_batch = state.micro_batch;
+  if (!options.run.micro_batch && state.micro_batch > 0) options.run.micro_batch = state.micro_batch;
   if (options.run.device == config::DeviceName::kAuto) {
     options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
   }
