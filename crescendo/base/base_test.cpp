@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -10,6 +12,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/base/random.h"
+#include "crescendo/base/writable.h"
 #include "tests/support/temporary_folder.h"
 
 namespace crescendo {
@@ -77,7 +80,22 @@ TEST(File, ThatCannotBeWrittenLeavesNothingBehind) {
   std::filesystem::create_directories(folder / "taken/by a folder");
   EXPECT_THROW(WriteFileAtomically(folder / "taken", "x"), RunError);
   EXPECT_FALSE(std::filesystem::exists(folder / "taken.part"));
-  EXPECT_THROW(WriteFileAtomically(folder / "no such folder/file", "x"), RunError);
+  try {
+    WriteFileAtomically(folder / "no such folder/file", "x");
+    FAIL();
+  } catch (const RunError& error) {  // by its own name, not by that of what is written beside it
+    EXPECT_THAT(error.what(), HasSubstr("no such folder/file: No such file or directory"));
+  }
+}
+
+TEST(File, WhatCannotBeWrittenIsToldBeforehand) {
+  const support::TemporaryFolder folder;
+  EXPECT_EQ(WhyNotWritable(folder.path()), "");
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_EQ(WhyNotWritable(folder / "none"), "there is no folder " + (folder / "none").string());
+  EXPECT_EQ(WhyNotWritable(folder.Write("a.txt", "")), (folder / "a.txt").string() + " is a file and no folder");
+  EXPECT_EQ(WhyNotWritable("/proc"),
+            "no file can be made in /proc: " + std::string(std::strerror(::geteuid() == 0 ? ENOENT : EACCES)));
 }
 
 TEST(Assertion, NamesTheConditionAndThePlace) {

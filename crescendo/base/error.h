@@ -1,10 +1,10 @@
 // Two kinds of error.
 //
-// UserError: the user gave something that cannot work. The message says what was given, where, and what would work; the
-// command line prints it and exits with 2. It never shows a stack trace or a C++ type.
+// UserError: what was asked cannot be done as it was asked, which was found before the work began: a mistake in a
+// config, a file that is not there, a folder that cannot be written. The message says what was given, where, and what
+// would work; the command line prints it and exits with 2. It never shows a stack trace or a C++ type.
 //
-// RunError: everything given was right, but the run could not go on (a loss that is not a number, a full disk). Exit
-// code 1.
+// RunError: the work had begun and failed (a loss that is not a number, a full disk). Exit code 1.
 //
 // CRESCENDO_ASSERT: a mistake of ours. It names the condition and the place and asks for a report.
 #pragma once

@@ -49,24 +49,24 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view byt
   std::filesystem::path part = path;
   part += ".part";
   // What was written goes away: on a full disk it would stand in the way of everything else.
-  const auto fail = [&](const std::filesystem::path& where) {
+  const auto fail = [&] {
     const int reason = errno;
     ::unlink(part.c_str());
     errno = reason;
-    FailWriting(where);
+    FailWriting(path);
   };
   {
     Descriptor file(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
-    if (file.get() < 0) FailWriting(part);
+    if (file.get() < 0) FailWriting(path);
     while (!bytes.empty()) {
       const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail(part);
+      if (written < 0) fail();
       bytes.remove_prefix(static_cast<size_t>(written));
     }
-    if (::fsync(file.get()) != 0) fail(part);
+    if (::fsync(file.get()) != 0) fail();
   }
-  if (::rename(part.c_str(), path.c_str()) != 0) fail(path);
+  if (::rename(part.c_str(), path.c_str()) != 0) fail();
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   Descriptor directory(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directory.get() >= 0) ::fsync(directory.get());

@@ -8,6 +8,7 @@
 
 #include "crescendo/cli/commands.h"
 #include "crescendo/report/record.h"
+#include "crescendo/study/runs.h"
 #include "crescendo/train/digest.h"
 
 namespace crescendo::cli {
@@ -23,7 +24,9 @@ the data are; so the data must be there.
 Examples:
   crescendo digest runs/grow)");
   command->callback([path] {
+    study::RequireRun(*path);
     const train::RunDigest digest = train::DigestRun(*path);
+    if (!digest.changed.empty()) std::cerr << fmt::format("crescendo: warning: {}\n", digest.changed);
     std::cout << fmt::format("settings  {}\norder     {}\nweights   {}\nrun       {}\n", digest.settings, digest.order,
                              digest.weights, digest.all);
     if (digest.end != NameOf(report::RunEnd::kFinished)) {

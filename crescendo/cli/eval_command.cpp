@@ -8,6 +8,7 @@
 
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/study/runs.h"
 #include "crescendo/train/session.h"
 
 namespace crescendo::cli {
@@ -29,10 +30,13 @@ void AddEvalCommand(CLI::App& app, int& exit_code) {
   crescendo eval runs/grow
   crescendo eval weights.safetensors data.folder=/data)");
   command->callback([arguments, &exit_code] {
-    const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides);
+    study::RequireRun(arguments->path);
+    const auto warn = [](const std::string& sentence) {
+      std::cerr << fmt::format("crescendo: warning: {}\n", sentence);
+    };
+    const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides, warn);
     std::cout << fmt::format("test examples {}, loss {:.6f}, accuracy {:.2f} %\n", result.examples,
                              std::abs(result.loss),  // of "-nan" the sign says nothing
-
                              100 * result.accuracy);
     if (!std::isfinite(result.loss)) {
       std::cerr << "crescendo: the loss is not finite: these weights are of no use\n";

@@ -30,7 +30,7 @@ constexpr const char* kExamples = R"(Examples:
   crescendo train recipes/letter/grow.toml --out runs/grow
   crescendo resume runs/grow
   crescendo eval runs/grow
-Exit codes: 0 done; 1 the run failed; 2 something given cannot work; 128 + n ended by signal n.)";
+Exit codes: 0 done; 1 the work failed; 2 it cannot be done as asked, found before the work; 128 + n by signal n.)";
 
 // CLI11 asks for "a subcommand" whatever was given in its place.
 void RequireKnownCommand(const CLI::App& app, const std::string& given) {
@@ -122,7 +122,8 @@ int main(int argc, char** argv) {
   } catch (const std::ios_base::failure&) {
     return Tell(kFailed, "cannot write to the standard output");
   } catch (const std::filesystem::filesystem_error& error) {
-    return Tell(kFailed, fmt::format("{}: {}", error.path1().string(), error.code().message()));
+    // From looking at what was given: where files are worked on, this is caught.
+    return Tell(kUserMistake, fmt::format("{}: {}", error.path1().string(), error.code().message()));
   } catch (const std::bad_alloc&) {
     return Tell(kFailed, "not enough memory");
   } catch (const c10::Error& error) {

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "crescendo/base/error.h"
-#include "crescendo/base/file.h"
+#include "crescendo/base/writable.h"
 #include "crescendo/train/run_folder.h"
 
 namespace crescendo::cli {
@@ -24,12 +24,19 @@ bool MayBeOurs(const fs::path& path) {
 
 }  // namespace
 
-void WriteOutput(std::string_view flag, const std::string& path, std::string_view text) {
+void RequireWritable(std::string_view flag, const std::string& path) {
+  if (fs::is_directory(path)) throw UserError(fmt::format("{} {}: it is a folder; give a name in it", flag, path));
+  const fs::path folder = fs::path(path).parent_path();
+  const std::string reason = WhyNotWritable(folder.empty() ? "." : folder);
+  if (!reason.empty()) throw UserError(fmt::format("{} {}: {}", flag, path, reason));
+}
+
+void RequireOutput(std::string_view flag, const std::string& path) {
+  RequireWritable(flag, path);
   if (fs::exists(path) && !MayBeOurs(path)) {
     throw UserError(
         fmt::format("{} {}: there is such a file, which is no chart or report; give another name", flag, path));
   }
-  WriteFileAtomically(path, text);
 }
 
 }  // namespace crescendo::cli

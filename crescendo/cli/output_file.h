@@ -6,8 +6,10 @@
 
 namespace crescendo::cli {
 
-// Writes `text` into `path`, as `flag` (such as "--out") said, and replaces a file that could be what an earlier call
-// wrote. UserError where another stands there: a config, a file of a run.
-void WriteOutput(std::string_view flag, const std::string& path, std::string_view text);
+// UserError, before the work, where no file can be made at `path`, which `flag` (such as "--out") gave.
+void RequireWritable(std::string_view flag, const std::string& path);
+
+// The same, and where a file stands there that could not be what an earlier call wrote: a config, a file of a run.
+void RequireOutput(std::string_view flag, const std::string& path);
 
 }  // namespace crescendo::cli

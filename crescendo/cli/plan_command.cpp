@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
@@ -85,9 +86,10 @@ void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t
 void WriteChart(const std::vector<Named>& plans, const std::string& file) {
   if (!file.ends_with(".svg"))
     throw UserError(fmt::format("--chart {}: a chart is SVG; give a name that ends in .svg", file));
+  RequireOutput("--chart", file);
   std::vector<report::NamedPlan> curves;
   for (const Named& named : plans) curves.push_back({std::filesystem::path(named.file).stem().string(), named.plan});
-  WriteOutput("--chart", file, report::PlanChartSvg(curves));
+  WriteFileAtomically(file, report::PlanChartSvg(curves));
 }
 
 void Plan(const Arguments& arguments) {

@@ -11,6 +11,7 @@
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
+#include "crescendo/cli/output_file.h"
 #include "crescendo/cli/run_screen.h"
 #include "crescendo/config/load.h"
 #include "crescendo/profile/profile.h"
@@ -46,15 +47,11 @@ int Launch(const Arguments& arguments, const config::Options& options) {
 
 // Before all the work, and not when its trace cannot be written.
 void RequireFree(const Arguments& arguments) {
-  const std::filesystem::path file = arguments.trace;
-  if (!arguments.force && std::filesystem::exists(file)) {
+  if (!arguments.force && std::filesystem::exists(arguments.trace)) {
     throw UserError(
         fmt::format("--trace {}: there is such a file; give another name, or --force to replace it", arguments.trace));
   }
-  const std::filesystem::path folder = file.parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder)) {
-    throw UserError(fmt::format("--trace {}: there is no folder {}", arguments.trace, folder.string()));
-  }
+  RequireWritable("--trace", arguments.trace);
 }
 
 int Profile(const Arguments& arguments) {

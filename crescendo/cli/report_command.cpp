@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/output_file.h"
@@ -124,12 +125,13 @@ ReportFormat FormatOf(const Arguments& arguments) {
 
 void Report(const Arguments& arguments) {
   const ReportFormat format = FormatOf(arguments);
+  if (!arguments.out.empty()) RequireOutput("--out", arguments.out);
   const std::string text = Text(Collect(arguments), format, arguments.workers);
   if (arguments.out.empty()) {
     std::cout << text;
     return;
   }
-  WriteOutput("--out", arguments.out, text);
+  WriteFileAtomically(arguments.out, text);
   std::cerr << arguments.out << '\n';
 }
 

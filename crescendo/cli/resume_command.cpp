@@ -12,6 +12,7 @@
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
+#include "crescendo/study/runs.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/session.h"
 
@@ -95,7 +96,7 @@ int Branch(const Arguments& arguments) {
     at = config::ParsePosition(arguments.at);
     if (!at) throw UserError(fmt::format("--at {} is not a position, such as 60ep or 40ksp", arguments.at));
   }
-  if (place.rank == 0) train::RunFolder::RequireFree(arguments.branch);
+  if (place.rank == 0) train::RunFolder::RequireUsable(arguments.branch, /*force=*/false, "--branch");
   const train::Continuation next =
       train::PrepareBranch(train::RunFolder{arguments.folder}, arguments.overrides, at, WarnFor(place));
   const schedule::Plan plan = train::BuildPlan(next.options);
@@ -131,6 +132,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   crescendo resume runs/grow --branch runs/longer schedule.length=300ep
   crescendo resume runs/grow --branch runs/decay --at 60ep schedule.policy=decay)");
   command->callback([arguments, &exit_code] {
+    study::RequireRun(arguments->folder);
     if (arguments->launch.asked()) {
       exit_code = Launch(*arguments);
     } else {

@@ -42,7 +42,7 @@ int Launch(const Arguments& arguments, const config::Options& options) {
 int Train(const Arguments& arguments) {
   const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
   const auto place = train::ThisWorker();
-  if (place.rank == 0 && !arguments.out.empty() && !arguments.force) train::RunFolder::RequireFree(arguments.out);
+  if (place.rank == 0 && !arguments.out.empty()) train::RunFolder::RequireUsable(arguments.out, arguments.force);
   if (arguments.launch.asked()) return Launch(arguments, options);
   const std::atomic<int>& stop = CatchStopSignals();
   train::Parts parts = train::Build(options, place);

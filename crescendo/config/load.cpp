@@ -182,6 +182,11 @@ void AddFileLayers(std::string_view text, const fs::path& path, std::vector<fs::
                    std::vector<Layer>& layers) {
   Layer layer{.table = ParseToml(text, path.string()), .name = path.string(), .folder = path.parent_path()};
   files.push_back(path);
+  if (const toml::node* variants = layer.table.get("variants")) {
+    throw UserError(
+        fmt::format("{0}: variants make this a study, and a config is wanted; `crescendo compare {1}` runs it",
+                    Place(layer, variants->source()), path.string()));
+  }
 
   if (const toml::node* base = layer.table.get("base")) {
     const std::string place = fmt::format("{}: base = {}", Place(layer, base->source()), GivenText(*base));

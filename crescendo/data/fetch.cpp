@@ -15,6 +15,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/nearest_name.h"
+#include "crescendo/base/writable.h"
 #include "crescendo/data/archive.h"
 #include "crescendo/data/dataset.h"
 #include "crescendo/data/download.h"
@@ -260,9 +261,16 @@ void Install(const Source& source, const WorkFolder& work, const fs::path& to) {
   fs::remove_all(work.path());
 }
 
+void RequireTarget(const fs::path& to) {
+  std::error_code error;
+  fs::create_directories(to, error);
+  const std::string reason = error ? error.message() : WhyNotWritable(to);
+  if (!reason.empty()) throw UserError(fmt::format("--to {}: {}", to.string(), reason));
+}
+
 }  // namespace
 
-void Fetch(const FetchRequest& request, std::ostream& tell) try {
+void Fetch(const FetchRequest& request, std::ostream& tell) {
   const Source& source = SourceOf(request.name);
   const fs::path to = request.to;
   const std::string target = (to / source.folder).string();
@@ -270,18 +278,21 @@ void Fetch(const FetchRequest& request, std::ostream& tell) try {
     fmt::print(tell, "{} is in {} already, and good\n", request.name, target);
     return;
   }
-  const WorkFolder work(to / (request.name + ".part"));
-  const bool network = !request.from || request.from->starts_with("http://") || request.from->starts_with("https://");
-  if (network) {
-    GetFromNetwork(source, request, work.path(), tell);
-  } else {
-    GetFromHere(source, *request.from, work.path(), tell);
+  RequireTarget(to);
+  try {
+    const WorkFolder work(to / (request.name + ".part"));
+    const bool network = !request.from || request.from->starts_with("http://") || request.from->starts_with("https://");
+    if (network) {
+      GetFromNetwork(source, request, work.path(), tell);
+    } else {
+      GetFromHere(source, *request.from, work.path(), tell);
+    }
+    RequireLoadable(source, work.path());
+    Install(source, work, to);
+  } catch (const fs::filesystem_error& error) {
+    throw RunError(fmt::format("cannot write {}: {}", error.path1().string(), error.code().message()));
   }
-  RequireLoadable(source, work.path());
-  Install(source, work, to);
   fmt::print(tell, "{} is in {}\n", request.name, target);
-} catch (const std::filesystem::filesystem_error& error) {
-  throw RunError(fmt::format("cannot write {}: {}", error.path1().string(), error.code().message()));
 }
 
 }  // namespace crescendo::data

@@ -75,14 +75,18 @@ class AtBoundaries : public train::Observer {
   std::function<void(int64_t)> work_;
 };
 
+// By the whole plan, as training does.
+Examples MicroBatchOf(train::Parts& parts, const std::atomic<int>& stop) {
+  const train::MicroBatchChoice choice = train::ChooseMicroBatch(parts, stop);
+  if (choice.stop_signal != 0) throw Stopped{choice.stop_signal};
+  return choice.size;
+}
+
 class Profiler {
  public:
   // `phase`: of the plan of `parts`, which must outlive it.
   Profiler(train::Parts& parts, size_t phase, const std::atomic<int>& stop)
-      : parts_(parts),
-        phase_(parts.plan.phases()[phase]),
-        micro_batch_(train::ChooseMicroBatch(parts)),  // by the whole plan, as training does
-        stop_(stop) {
+      : parts_(parts), phase_(parts.plan.phases()[phase]), micro_batch_(MicroBatchOf(parts, stop)), stop_(stop) {
     parts_.options.run.evaluate_every = {1e18, config::Position::Unit::kExamples};
     FillIn(phase);
   }

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <utility>
 
 #include "crescendo/report/text_table.h"
@@ -384,6 +383,13 @@ std::string PlanJson(const Plan& plan, const PlanWorkers& workers) {
   Json& phases = json["phases"] = Json::array();
   for (size_t i = 0; i < plan.phases().size(); ++i) phases.push_back(PhaseJson(plan, workers, i));
   return json.dump(2) + '\n';
+}
+
+std::optional<int64_t> TrainExamplesIn(const std::string& plan_json) {
+  const Json json = Json::parse(plan_json, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("train_examples")) return std::nullopt;
+  const Json& count = json["train_examples"];
+  return count.is_number_integer() ? std::optional(count.get<int64_t>()) : std::nullopt;
 }
 
 std::string PlanCsv(const Plan& plan, const PlanWorkers& workers) {

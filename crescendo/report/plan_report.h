@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ std::string PlanTable(const schedule::Plan& plan, const PlanContext& context = {
 
 // One JSON object; an element of "phases" per phase, all of them. Numbers come back exactly as they were.
 std::string PlanJson(const schedule::Plan& plan, const PlanWorkers& workers = {});
+
+// N of a plan that PlanJson wrote; nothing where the text is none.
+std::optional<int64_t> TrainExamplesIn(const std::string& plan_json);
 
 // A line of names, then a line per phase with the fields that PlanJson gives it.
 std::string PlanCsv(const schedule::Plan& plan, const PlanWorkers& workers = {});

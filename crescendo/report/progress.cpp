@@ -50,10 +50,23 @@ std::string ShortDurationText(double seconds) {
   return text;
 }
 
-// A piece of the line; among those that do not fit the one with the highest `spare` goes first.
+std::string LeftText(const ProgressView& view, std::string_view bound, std::string (*duration)(double)) {
+  if (view.seconds_left < 0) return "? left";
+  return fmt::format("{}{} left", view.at_most ? bound : "", duration(view.seconds_left));
+}
+
+std::string TestText(const ProgressView& view) {
+  return view.test_accuracy < 0 ? "untested" : AccuracyText(view.test_accuracy);
+}
+
+// A piece of the line; among those that do not fit the one with the highest `spare` goes first. Room is kept for the
+// longest that it becomes, lest pieces come and go.
 struct Piece {
   std::string text;
+  std::string longest;
   int spare;
+
+  size_t room() const { return std::max(text.size(), longest.size()); }
 };
 
 }  // namespace
@@ -67,43 +80,46 @@ std::string DurationText(double seconds) {
 }
 
 std::string ProgressLine(const ProgressView& view, int width) {
+  const auto phase = [&](int64_t number) { return fmt::format("phase {}/{}", number, view.phases); };
+  const auto epoch = [](double epochs) { return fmt::format("{:.2f}ep", epochs); };
+  const auto samples = [](int64_t examples) { return fmt::format("{}sp", WithThousands(examples)); };
+  const auto updates = [](int64_t count) { return fmt::format("upd {}", WithThousands(count)); };
+  const auto batch = [](int64_t examples) { return fmt::format("batch {}", WithThousands(examples)); };
   std::vector<Piece> pieces = {
-      {Percent(view.done), 0},
-      {Bar(view.done), 10},
-      {fmt::format("phase {}/{}", view.phase, view.phases), 4},
-      {fmt::format("{:.2f}ep", view.epoch), 8},
-      {fmt::format("{}sp", WithThousands(view.examples)), 9},
-      {fmt::format("upd {}", WithThousands(view.updates)), 7},
-      {fmt::format("batch {}", WithThousands(view.global_batch)), 3},
-      {fmt::format("lr {:.4g}", view.learning_rate), 6},
-      {LossText(view.loss), 2},
-      {fmt::format("{} img/s", RateText(view.examples_per_second)), 5},
+      {Percent(view.done), "", 0},
+      {Bar(view.done), "", 11},
+      {phase(view.phase), phase(view.phases), 6},
+      {epoch(view.epoch), epoch(view.epochs), 9},
+      {samples(view.examples), samples(view.total_examples), 10},
+      {updates(view.updates), updates(view.total_updates), 8},
+      {batch(view.global_batch), batch(view.largest_batch), 2},
+      {fmt::format("lr {:.4g}", view.learning_rate), "lr 0.0001234", 3},
+      {LossText(view.loss), "loss 0.1234", 4},
+      {fmt::format("{} img/s", RateText(view.examples_per_second)), "12,345 img/s", 7},
+      {LeftText(view, "<", ShortDurationText), "<12h34m left", 1},
+      {TestText(view), "test 100.00%", 5},
   };
-  if (view.seconds_left >= 0) {
-    pieces.push_back({fmt::format("{}{} left", view.at_most ? "<" : "", ShortDurationText(view.seconds_left)), 1});
-  }
-  if (view.test_accuracy >= 0) pieces.push_back({AccuracyText(view.test_accuracy), 2});
+  constexpr size_t kBetween = 2;
   while (true) {
+    size_t room = 0;
     std::string line;
-    for (const Piece& piece : pieces) line += (line.empty() ? "" : "  ") + piece.text;
-    if (static_cast<int>(line.size()) <= width) return line;
+    for (const Piece& piece : pieces) {
+      room += (line.empty() ? 0 : kBetween) + piece.room();
+      line += (line.empty() ? "" : std::string(kBetween, ' ')) + piece.text;
+    }
+    if (static_cast<int>(room) <= width) return line;
     if (pieces.size() == 1) return line.substr(0, static_cast<size_t>(std::max(0, width)));
-    pieces.erase(std::max_element(pieces.begin(), pieces.end(),
-                                  [](const Piece& a, const Piece& b) { return a.spare < b.spare; }));
+    pieces.erase(std::ranges::max_element(pieces, {}, &Piece::spare));
   }
 }
 
 std::string PlainProgressLine(const ProgressView& view) {
-  std::string line = fmt::format(
-      "{}  phase {}/{}  epoch {:.2f}/{:.4g}  {} examples  update {}/{}  batch {}  lr {:.4g}  {}  {} images/s",
+  return fmt::format(
+      "{}  phase {}/{}  epoch {:.2f}/{:.4g}  {} examples  update {}/{}  batch {}  lr {:.4g}  {}  {} images/s  {}  {}",
       Percent(view.done), view.phase, view.phases, view.epoch, view.epochs, WithThousands(view.examples),
       WithThousands(view.updates), WithThousands(view.total_updates), WithThousands(view.global_batch),
-      view.learning_rate, LossText(view.loss), RateText(view.examples_per_second));
-  if (view.seconds_left >= 0) {
-    line += fmt::format("  {}{} left", view.at_most ? "at most " : "", DurationText(view.seconds_left));
-  }
-  if (view.test_accuracy >= 0) line += "  " + AccuracyText(view.test_accuracy);
-  return line;
+      view.learning_rate, LossText(view.loss), RateText(view.examples_per_second),
+      LeftText(view, "at most ", DurationText), TestText(view));
 }
 
 Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
@@ -111,14 +127,20 @@ Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
   busy_since_ = clock_();
   view_.phases = static_cast<int64_t>(plan.phases().size());
   view_.epochs = Ratio(plan.total_examples(), plan.train_examples());
+  view_.total_examples = plan.total_examples().value();
   view_.total_updates = plan.total_updates().value();
+  for (const schedule::Phase& phase : plan.phases()) {
+    view_.largest_batch = std::max(view_.largest_batch, phase.global_batch.value());
+  }
 }
 
 void Progress::Header(const RunHeader& header) {
   const std::string workers = header.workers == 1 ? "" : fmt::format("{} workers, each on ", header.workers);
-  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates, in micro-batches of {}\n",
+  const std::string micro_batches =
+      header.micro_batch == 0 ? "" : fmt::format(", in micro-batches of {}", WithThousands(header.micro_batch));
+  Write(fmt::format("training {} parameters on {}{} for {:.6g} epochs, {} updates{}\n",
                     WithThousands(header.parameters), workers, header.device, view_.epochs,
-                    WithThousands(view_.total_updates), WithThousands(header.micro_batch)));
+                    WithThousands(view_.total_updates), micro_batches));
   if (!header.branched_from.empty()) Note("branched from " + header.branched_from);
 }
 

@@ -24,9 +24,11 @@ struct ProgressView {
   double epoch = 0;
   double epochs = 0;
   int64_t examples = 0;
+  int64_t total_examples = 0;
   int64_t updates = 0;  // done
   int64_t total_updates = 0;
   int64_t global_batch = 0;
+  int64_t largest_batch = 0;
   double learning_rate = 0;
   double loss = 0;
   double examples_per_second = 0;
@@ -36,7 +38,8 @@ struct ProgressView {
 };
 
 // The line for a terminal, in short words ("61.50ep  3,075,000sp": position in epochs and in samples, as in a config):
-// at most `width` columns, without a newline. What matters least is left out first.
+// at most `width` columns, without a newline. What matters least is left out first: the same from the first line of a
+// run to the last, whatever is not known yet and however long its numbers grow.
 std::string ProgressLine(const ProgressView& view, int width);
 
 // The line for a file.

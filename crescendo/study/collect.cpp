@@ -38,8 +38,6 @@ report::StudyRun ReadRun(const TrialRun& found, int64_t seed) {
   return run;
 }
 
-bool IsRunFolder(const fs::path& path) { return fs::exists(LogFile(path)) || fs::exists(TrialFile(path)); }
-
 // Of a run that is given as its folder, or as the log itself.
 fs::path LogOf(const fs::path& path) {
   if (!fs::exists(path)) throw UserError(fmt::format("there is no {}", path.string()));
@@ -50,11 +48,10 @@ fs::path LogOf(const fs::path& path) {
   }
   if (!fs::is_directory(path)) return path;
   if (fs::exists(LogFile(path))) return LogFile(path);
-  for (const auto& entry : fs::directory_iterator(path)) {
-    if (!IsRunFolder(entry.path())) continue;
+  if (const std::vector<fs::path> runs = RunsIn(path); !runs.empty()) {
     throw UserError(
         fmt::format("{} holds runs and is none; give their folders, such as {}, or the study that made them",
-                    path.string(), entry.path().string()));
+                    path.string(), runs.front().string()));
   }
   throw UserError(fmt::format("{} is no folder of a run: it has no run.jsonl", path.string()));
 }

@@ -45,7 +45,8 @@ class FolderLock {
     if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
     const fs::path path = folder / ".lock";
     descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (descriptor_ < 0) throw UserError(fmt::format("cannot write {}: {}", path.string(), std::strerror(errno)));
+    if (descriptor_ < 0)
+      throw UserError(fmt::format("no file can be made in {}: {}", folder.string(), std::strerror(errno)));
     if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0) {
       ::close(descriptor_);
       throw UserError(fmt::format("another crescendo compare works on {}; wait for it, or state another runs = \"...\"",

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -118,10 +119,38 @@ std::string RunList(const Study& study, const std::vector<Trial>& trials, const 
   return table.Render();
 }
 
+std::vector<fs::path> RunsIn(const fs::path& folder) {
+  std::vector<fs::path> runs;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(folder, none)) {
+    if (fs::exists(LogFile(entry.path())) || fs::exists(TrialFile(entry.path()))) runs.push_back(entry.path());
+  }
+  std::ranges::sort(runs);
+  return runs;
+}
+
+void RequireRun(const fs::path& path) {
+  if (path.extension() == ".toml" && fs::is_regular_file(path)) {
+    constexpr const char* kStudy = "{0} is a study and no run; `crescendo compare {0} --list` prints its runs' folders";
+    constexpr const char* kConfig = "{0} is a config and no run; `crescendo train {0}` makes one and prints its folder";
+    throw UserError(fmt::format(fmt::runtime(IsStudyFile(path) ? kStudy : kConfig), path.string()));
+  }
+  if (fs::exists(path / "config.toml") || fs::exists(LogFile(path))) return;
+  const std::vector<fs::path> runs = RunsIn(path);
+  if (runs.empty()) return;
+  constexpr size_t kMostShown = 3;
+  std::vector<std::string> shown;
+  for (const fs::path& run : runs) {
+    if (shown.size() < kMostShown) shown.push_back(run.string());
+  }
+  throw UserError(fmt::format("{} holds runs and is none; give one of them: {}{}", path.string(),
+                              fmt::join(shown, ", "), runs.size() > kMostShown ? ", ..." : ""));
+}
+
 void PrepareFolder(const fs::path& folder, const Trial& trial) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) throw UserError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
   fs::remove(CrashFile(folder));
   fs::remove(LogFile(folder));  // of an earlier try; until the new one begins it would be taken for its own
   WriteFileAtomically(TrialFile(folder),

@@ -54,6 +54,13 @@ std::filesystem::path OutputFile(const std::filesystem::path& folder);
 std::filesystem::path CrashFile(const std::filesystem::path& folder);
 std::filesystem::path LogFile(const std::filesystem::path& folder);
 
+// The runs that `folder` holds, by name. None where it is no folder.
+std::vector<std::filesystem::path> RunsIn(const std::filesystem::path& folder);
+
+// UserError where `path` is a config, a study or a folder of runs, any of which is easily given in a run's place. What
+// else is wrong with it shows when it is read.
+void RequireRun(const std::filesystem::path& path);
+
 // Makes the folder of a trial ready to be run: trial.toml, nothing of an earlier crash. RunError where it cannot.
 void PrepareFolder(const std::filesystem::path& folder, const Trial& trial);
 

@@ -14,6 +14,7 @@
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/base/nearest_name.h"
+#include "crescendo/config/fields.h"
 #include "crescendo/config/layers.h"
 #include "crescendo/config/value_codec.h"
 
@@ -174,6 +175,14 @@ void ReadKeys(const Source& source, const toml::table& file, const Readers& read
   }
 }
 
+void RefuseConfig(const Source& source, const toml::table& file) {
+  const auto is_stated = [&](const std::string& section) { return file.contains(section); };
+  if (file.contains("variants") || std::ranges::none_of(config::AllSections(), is_stated)) return;
+  throw UserError(
+      fmt::format("{0} is a config, and a study is wanted, which has [variants]; `crescendo train {0}` trains it",
+                  source.path().string()));
+}
+
 size_t IndexOf(const Source& source, const toml::node& node, const std::string& name,
                const std::vector<NamedTable>& variants) {
   std::vector<std::string> names;
@@ -197,6 +206,7 @@ Study LoadStudy(const fs::path& path, const std::vector<std::string>& overrides,
   std::string runs = (fs::path("runs") / study.name).string();
   std::string reference;
   const auto nothing = [](const toml::node&) {};
+  RefuseConfig(source, file);
   ReadKeys(source, file,
            {{"question", [&](const toml::node& node) { Read(source, "question", node, study.question); }},
             {"base", [&](const toml::node& node) { Read(source, "base", node, base); }},

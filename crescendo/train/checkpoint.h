@@ -35,7 +35,7 @@ struct CheckpointState {
   std::string device;       // "cpu" or "cuda"
   int64_t workers = 0;      // that were started; 0: not known, in a checkpoint of an older version
   int64_t threads = 0;
-  int64_t micro_batch = 0;
+  int64_t micro_batch = 0;  // 0: stopped before it was chosen
 
   std::string plan_sha256;
   std::string train_sha256;  // of the data sets

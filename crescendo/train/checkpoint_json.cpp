@@ -117,9 +117,9 @@ Json Parse(const std::string& text) {
 }
 
 // A number of the layout, which the run will ask the machine for.
-int64_t GetCount(const Json& json, const char* key, int64_t largest) {
+int64_t GetCount(const Json& json, const char* key, int64_t smallest, int64_t largest) {
   const auto count = json.at(key).get<int64_t>();
-  if (count < 1 || count > largest) throw UserError(fmt::format("{} is {}", key, count));
+  if (count < smallest || count > largest) throw UserError(fmt::format("{} is {}", key, count));
   return count;
 }
 
@@ -130,9 +130,9 @@ ParsedCheckpointJson FromJson(const Json& json) {
   }
   ParsedCheckpointJson parsed;
   parsed.state.position = PositionFrom(json.at("position"));
-  if (json.contains("workers")) parsed.state.workers = GetCount(json, "workers", 1'000'000);  // older ones have none
-  parsed.state.threads = GetCount(json, "threads", 4096);
-  parsed.state.micro_batch = GetCount(json, "micro_batch", 1'000'000'000);
+  if (json.contains("workers")) parsed.state.workers = GetCount(json, "workers", 1, 1'000'000);  // older ones have none
+  parsed.state.threads = GetCount(json, "threads", 1, 4096);
+  parsed.state.micro_batch = GetCount(json, "micro_batch", 0, 1'000'000'000);
   VisitTexts(parsed.state, [&](const char* key, std::string& field) { json.at(key).get_to(field); });
   json.at("tensors").at("bytes").get_to(parsed.tensors.bytes);
   json.at("tensors").at("sha256").get_to(parsed.tensors.sha256);

@@ -11,17 +11,30 @@
 #include <fstream>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/data/example_order.h"
 #include "crescendo/nn/safetensors.h"
 #include "crescendo/report/plan_report.h"
 #include "crescendo/train/build.h"
+#include "crescendo/train/run_folder.h"
 #include "crescendo/train/weights.h"
 
 namespace crescendo::train {
 namespace {
 
 EVP_MD_CTX* Context(void* context) { return static_cast<EVP_MD_CTX*>(context); }
+
+// `weights`: where they lie in their run's folder, there is the plan that was trained.
+std::string ChangedSize(const std::filesystem::path& weights, const schedule::Plan& plan) {
+  const RunFolder folder(weights.parent_path());
+  if (folder.weights() != weights || !std::filesystem::exists(folder.plan())) return "";
+  const int64_t now = plan.train_examples().value();
+  const int64_t before = report::TrainExamplesIn(ReadFile(folder.plan())).value_or(now);
+  if (before == now) return "";
+  return fmt::format(
+      "the train set had {} examples when the run was trained and has {} now: order and run are of these", before, now);
+}
 
 }  // namespace
 
@@ -117,10 +130,12 @@ RunDigest DigestRun(const std::filesystem::path& path) {
   const config::Options options = ReadOptions(file, {});
   RunDigest digest;
   digest.settings = DigestOfSettings(options);
-  digest.order = DigestOfOrder(BuildPlan(options), static_cast<uint64_t>(options.run.seed));
+  const schedule::Plan plan = BuildPlan(options);
+  digest.order = DigestOfOrder(plan, static_cast<uint64_t>(options.run.seed));
   digest.weights = DigestOf(nn::ReadSafetensors(file).tensors);
   digest.all = Sha256Of(digest.settings + digest.order + digest.weights);
   digest.end = ReadEnd(file);
+  digest.changed = ChangedSize(file, plan);
   return digest;
 }
 

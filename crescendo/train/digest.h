@@ -51,8 +51,9 @@ struct RunDigest {
   std::string settings;
   std::string order;
   std::string weights;
-  std::string all;  // of these three
-  std::string end;  // how the run ended, as weights.h keeps it: "finished" or not to the end of its plan
+  std::string all;      // of these three
+  std::string changed;  // "" or a sentence: the data have changed since, and with them the order
+  std::string end;      // how the run ended, as weights.h keeps it: "finished" or not to the end of its plan
 };
 
 std::string DigestOfSettings(const config::Options& options);

@@ -26,8 +26,8 @@ struct Trial {
   int64_t bytes;
 };
 
-// Forward and backward of `size` examples. Nothing where they do not fit into memory.
-std::optional<Trial> Try(Parts& parts, Examples size) {
+// Forward and backward of `size` examples. Nothing where they do not fit into memory, or it is stopped.
+std::optional<Trial> Try(Parts& parts, Examples size, const std::atomic<int>& stop) {
   const schedule::GhostSizes ghosts = schedule::SplitIntoGhosts(size, Examples{parts.options.model.ghost_batch});
   const int64_t count = std::min(size.value(), parts.data.train.size());
   const data::Batch batch = data::TestBatch(parts.data.train, 0, count);
@@ -41,6 +41,7 @@ std::optional<Trial> Try(Parts& parts, Examples size) {
     const at::Tensor inputs = batch.inputs.repeat(tiling).narrow(0, 0, size.value()).to(parts.device);
     const at::Tensor labels = batch.labels.repeat({repeats}).narrow(0, 0, size.value()).to(parts.device);
     for (int pass = 0; pass < 3; ++pass) {
+      if (stop != 0) return std::nullopt;
       const auto begin = std::chrono::steady_clock::now();
       at::Tensor loss;
       {
@@ -58,8 +59,8 @@ std::optional<Trial> Try(Parts& parts, Examples size) {
   return Trial{best / static_cast<double>(size.value()), peak.Rise()};
 }
 
-// The best size here, 0 where not even one ghost batch fits into memory.
-Examples BestSize(Parts& parts, int64_t memory) {
+// The best size here, 0 where not even one ghost batch fits into memory or it was stopped.
+Examples BestSize(Parts& parts, int64_t memory, const std::atomic<int>& stop) {
   // The largest share of a worker is that of the first.
   const Examples ghost{parts.options.model.ghost_batch};
   Examples largest{0};
@@ -68,13 +69,13 @@ Examples BestSize(Parts& parts, int64_t memory) {
     largest = std::max(largest, schedule::ShareOfRank(batch, ghost, /*rank=*/0, parts.workers_of_phases[i]).size);
   }
   Examples chosen = std::min(ghost, largest);
-  std::optional<Trial> trial = Try(parts, chosen);
+  std::optional<Trial> trial = Try(parts, chosen, stop);
   if (!trial) return Examples{0};
   while (chosen < largest) {
     const Examples size = std::min(chosen * 2, largest);
     const double growth = static_cast<double>(size.value()) / static_cast<double>(chosen.value());
     if (static_cast<double>(trial->bytes) * growth > static_cast<double>(memory)) break;
-    const std::optional<Trial> next = Try(parts, size);
+    const std::optional<Trial> next = Try(parts, size, stop);
     if (!next) break;
     if (parts.device.is_cpu() && next->seconds_per_example > 0.97 * trial->seconds_per_example) break;
     chosen = size;
@@ -85,23 +86,25 @@ Examples BestSize(Parts& parts, int64_t memory) {
 
 }  // namespace
 
-Examples ChooseMicroBatch(Parts& parts) {
-  return ChooseMicroBatch(parts, device::FreeMemoryBytes(parts.device) / 4 * 3);
+MicroBatchChoice ChooseMicroBatch(Parts& parts, const std::atomic<int>& stop) {
+  return ChooseMicroBatch(parts, stop, device::FreeMemoryBytes(parts.device) / 4 * 3);
 }
 
 int64_t MemoryForData(const Parts& parts) {
   return parts.device.is_cpu() ? 0 : device::FreeMemoryBytes(parts.device) / 4;
 }
 
-Examples ChooseMicroBatch(Parts& parts, int64_t memory) {
-  if (parts.options.run.micro_batch) return Examples{*parts.options.run.micro_batch};
-  if (parts.options.run.reproducible) return Examples{parts.options.model.ghost_batch};  // computed alone in any case
+MicroBatchChoice ChooseMicroBatch(Parts& parts, const std::atomic<int>& stop, int64_t memory) {
+  if (parts.options.run.micro_batch) return {Examples{*parts.options.run.micro_batch}};
+  if (parts.options.run.reproducible) return {Examples{parts.options.model.ghost_batch}};  // computed alone in any case
 
   std::vector<at::Tensor> statistics;
   for (const nn::NamedTensor& buffer : parts.model->buffers()) statistics.push_back(buffer.value.clone());
 
-  // The same for all workers, also where only one of them is out of memory.
-  const Examples chosen{parts.group->Min(BestSize(parts, memory).value())};
+  // The same for all workers, also where only one of them is out of memory, or stopped: below 0, a signal.
+  const Examples best = BestSize(parts, memory, stop);
+  const int signal = stop;
+  const Examples chosen{parts.group->Min(signal != 0 ? -signal : best.value())};
   if (chosen == Examples{0}) {
     throw RunError(
         fmt::format("one ghost batch of {} examples does not fit into memory; a smaller model.ghost_batch does",
@@ -111,7 +114,8 @@ Examples ChooseMicroBatch(Parts& parts, int64_t memory) {
   const at::NoGradGuard no_gradients;
   for (size_t i = 0; i < statistics.size(); ++i) parts.model->buffers()[i].value.copy_(statistics[i]);
   device::ReleaseKeptMemory(parts.device);  // blocks of sizes that training will not ask for
-  return chosen;
+  if (chosen < Examples{0}) return {Examples{0}, static_cast<int>(-chosen.value())};
+  return {chosen};
 }
 
 }  // namespace crescendo::train

@@ -38,7 +38,7 @@ config::Options WithLayoutOf(const CheckpointState& state, config::Options optio
   // Where workers grow, each phase has its own number.
   const bool fixed = options.run.workers == config::Workers::kFixed;
   if (!options.run.threads && fixed && KeepsThreads(state, options, workers)) options.run.threads = state.threads;
-  if (!options.run.micro_batch) options.run.micro_batch = state.micro_batch;
+  if (!options.run.micro_batch && state.micro_batch > 0) options.run.micro_batch = state.micro_batch;
   if (options.run.device == config::DeviceName::kAuto) {
     options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
   }
@@ -94,13 +94,32 @@ void RequireOnPlan(const Checkpoint& checkpoint, const schedule::Plan& plan) {
                               position.updates.value(), plan.total_updates().value()));
 }
 
+[[noreturn]] void RefuseData(std::string_view differences) {
+  throw UserError(
+      fmt::format("the data are not those that the run was trained on:{}\ndata.folder, or of a table "
+                  "data.train_file and data.test_file, says where they are now; {}",
+                  differences, kBranchHint));
+}
+
+// plan.json; "" where it is not the plan of the checkpoint.
+std::string RecordedPlan(const RunFolder& folder, const CheckpointState& state) {
+  if (!fs::exists(folder.plan())) return "";
+  std::string plan = ReadFile(folder.plan());
+  return Sha256Of(plan) == state.plan_sha256 ? plan : "";
+}
+
+// Before the plan is made: a table with other rows gives another plan, or none.
+void RequireSameSize(const RunFolder& folder, const CheckpointState& state, const config::Options& options) {
+  const std::optional<int64_t> before = report::TrainExamplesIn(RecordedPlan(folder, state));
+  if (!before) return;
+  const int64_t now = data::CountTrainExamples(options.data);
+  if (now != *before) RefuseData(fmt::format("\n  train set: {} examples, now {}", *before, now));
+}
+
 void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, const schedule::Plan& plan) {
   if (DigestOf(plan) == state.plan_sha256) return;
-  std::string difference;
-  if (fs::exists(folder.plan())) {
-    const std::string recorded = ReadFile(folder.plan());
-    if (Sha256Of(recorded) == state.plan_sha256) difference = FirstDifference(recorded, report::PlanJson(plan));
-  }
+  const std::string recorded = RecordedPlan(folder, state);
+  const std::string difference = recorded.empty() ? "" : FirstDifference(recorded, report::PlanJson(plan));
   throw UserError(fmt::format(
       "{} cannot be resumed: the same options now give another plan than the one it was trained "
       "with (by crescendo {} {}; this is {} {}){}\n{}",
@@ -154,6 +173,7 @@ std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::ve
   next.checkpoint = std::move(*newest);
   const CheckpointState& state = next.checkpoint.state;
   next.changes = RequireSameOptions(folder, state, OptionsOf(next.checkpoint, {}), next.options, place.size);
+  RequireSameSize(folder, state, next.options);
   const schedule::Plan plan = BuildPlan(next.options);
   RequireSamePlan(folder, state, plan);
   RequireOnPlan(next.checkpoint, plan);
@@ -203,11 +223,21 @@ void RequireSameData(const CheckpointState& state, const data::DatasetPair& data
   };
   compare("train set", state.train_sha256, data.train);
   compare("test set", state.test_sha256, data.test);
-  if (differences.empty()) return;
-  throw UserError(
-      fmt::format("the data are not those that the run was trained on:{}\ndata.folder, or of a table "
-                  "data.train_file and data.test_file, says where they are now; {}",
-                  differences, kBranchHint));
+  if (!differences.empty()) RefuseData(differences);
+}
+
+std::string ChangedData(const RunFolder& folder, const data::DatasetPair& data) {
+  for (const fs::path& json : ListCheckpoints(folder.checkpoints())) {
+    try {
+      const CheckpointState state = ReadCheckpointState(json);  // all of a run are of the same data
+      const bool train = DigestOf(data.train) != state.train_sha256;
+      const bool test = DigestOf(data.test) != state.test_sha256;
+      return train && test ? "train set and test set" : train ? "train set" : test ? "test set" : "";
+    } catch (const UserError&) {
+      // A damaged one tells nothing.
+    }
+  }
+  return "";
 }
 
 }  // namespace crescendo::train

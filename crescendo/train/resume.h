@@ -55,4 +55,8 @@ Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::strin
 // UserError where the data sets are not those of the checkpoint.
 void RequireSameData(const CheckpointState& state, const data::DatasetPair& data);
 
+// Which of the data sets, in words, are not those that the run in `folder` was trained on; "" where none is known to
+// be another, as where no checkpoint tells.
+std::string ChangedData(const RunFolder& folder, const data::DatasetPair& data);
+
 }  // namespace crescendo::train

@@ -12,6 +12,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/base/writable.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/report/plan_report.h"
 
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 namespace {
 
 [[noreturn]] void FailToMake(const fs::path& path, const std::error_code& error) {
-  throw RunError(fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
+  throw UserError(fmt::format("cannot make the folder {}: {}", path.string(), error.message()));
 }
 
 void MakeFolder(const fs::path& path) {
@@ -31,33 +32,43 @@ void MakeFolder(const fs::path& path) {
   if (error) FailToMake(path, error);
 }
 
-}  // namespace
-
-void RunFolder::RequireFree(const fs::path& path) {
+// Of a path and the folders above it, the first that is there.
+fs::path NearestThatExists(fs::path path) {
   std::error_code error;
-  const fs::file_status status = fs::status(path, error);
-  if (status.type() == fs::file_type::none) {  // not even its absence can be seen
-    throw UserError(fmt::format("{} cannot be the folder for the run: {}", path.string(), error.message()));
-  }
-  if (fs::exists(status) && !fs::is_directory(status)) {
-    throw UserError(fmt::format("{} is a file; --out takes the folder for the run", path.string()));
-  }
-  for (const fs::path& file : RunFolder(path).Files()) {
-    if (!fs::exists(file, error)) continue;
-    throw UserError(fmt::format("{} already holds a run ({}); choose another --out, or --force to replace that run",
-                                path.string(), file.filename().string()));
-  }
+  while (path.has_relative_path() && !fs::exists(path, error)) path = path.parent_path();
+  return path.empty() ? "." : path;
 }
 
-RunFolder RunFolder::Create(const fs::path& path, bool force) {
-  if (!force) RequireFree(path);
+}  // namespace
+
+void RunFolder::RequireUsable(const fs::path& path, bool force, std::string_view flag) {
+  const auto refuse = [&](std::string_view reason) {
+    throw UserError(fmt::format("{} cannot be the folder for the run: {}", path.string(), reason));
+  };
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) refuse(error.message());  // not even its absence can be seen
+  if (fs::exists(status) && !fs::is_directory(status)) {
+    throw UserError(fmt::format("{} is a file; {} takes the folder for the run", path.string(), flag));
+  }
+  for (const fs::path& file : RunFolder(path).Files()) {
+    if (force || !fs::exists(file, error)) continue;
+    throw UserError(fmt::format("{} already holds a run ({}); choose another {}{}", path.string(),
+                                file.filename().string(), flag,
+                                flag == "--out" ? ", or --force to replace that run" : ""));
+  }
+  if (const std::string reason = WhyNotWritable(NearestThatExists(path)); !reason.empty()) refuse(reason);
+}
+
+RunFolder RunFolder::Create(const fs::path& path, bool force, std::string_view flag) {
+  RequireUsable(path, force, flag);
   RunFolder folder(path);
   MakeFolder(path);
   folder.Lock();
   for (const fs::path& file : folder.Files()) {
     std::error_code error;
     fs::remove_all(file, error);
-    if (error) throw RunError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
+    if (error) throw UserError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
   }
   return folder;
 }
@@ -85,6 +96,7 @@ void RunFolder::Lock() const {
   const fs::path key = fs::weakly_canonical(path_);
   const std::lock_guard guard(mutex);
   if (locked.contains(key)) return;
+  if (const std::string reason = WhyNotWritable(path_); !reason.empty()) throw UserError(reason);
   const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) throw UserError(fmt::format("cannot open the folder {}: {}", path_.string(), std::strerror(errno)));
   if (::flock(folder, LOCK_EX | LOCK_NB) != 0) {

@@ -10,6 +10,8 @@
 
 #include <array>
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 #include "crescendo/config/options.h"
 #include "crescendo/schedule/plan.h"
@@ -18,12 +20,13 @@ namespace crescendo::train {
 
 class RunFolder {
  public:
-  // UserError where `path` cannot become a run's folder: it holds a run already, or is none. Changes nothing.
-  static void RequireFree(const std::filesystem::path& path);
+  // UserError where `path`, given by `flag`, cannot become the folder of a new run: it is a file, cannot be made or
+  // written, or holds a run, which only `force` allows. Changes nothing.
+  static void RequireUsable(const std::filesystem::path& path, bool force, std::string_view flag = "--out");
 
   // Makes `path` ready for a new run, with the folders above it, and locks it. UserError as above; with `force` the
-  // files of the run that is there are removed, and nothing else. RunError where the system refuses.
-  static RunFolder Create(const std::filesystem::path& path, bool force);
+  // files of the run that is there are removed, and nothing else.
+  static RunFolder Create(const std::filesystem::path& path, bool force, std::string_view flag = "--out");
 
   // As Create, for the first of PARENT/NAME-001, PARENT/NAME-002, ... that does not exist. Runs that start at the same
   // moment get different ones.
@@ -34,7 +37,8 @@ class RunFolder {
 
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
 
-  // Keeps other processes from training in this folder until this one ends, however it ends. UserError where one does.
+  // Keeps other processes from training in this folder until this one ends, however it ends. UserError where one does,
+  // and where nothing can be written.
   void Lock() const;
 
   void WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const;

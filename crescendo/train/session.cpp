@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <torch/headeronly/version.h>
 
+#include <algorithm>
 #include <ctime>
 #include <exception>
 #include <optional>
@@ -27,7 +28,7 @@ namespace {
 
 std::string Now() { return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr))); }
 
-report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded, schedule::Examples micro_batch) {
+report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded, const MicroBatchChoice& choice) {
   report::RunHeader header;
   header.config_toml = config::ToToml(recorded);
   header.crescendo_version = Version();
@@ -38,7 +39,7 @@ report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded
   header.device = device::DescribeDevice(parts.device);
   header.workers = parts.group->size();
   header.threads = device::Threads();
-  header.micro_batch = micro_batch.value();
+  header.micro_batch = choice.size.value();
   header.parameters = parts.model->parameter_count();
   header.train_examples = parts.data.train.labels.size(0);
   header.test_examples = parts.data.test.labels.size(0);
@@ -140,7 +141,9 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
     const int64_t started = parts.all_workers->size();
     if (most < started) WarnOfIdle(most, started, observers);
   }
-  Trainer trainer(parts, schedule::Examples{header.micro_batch}, observers, stop, start);
+  // A run that was stopped before a size was chosen asks for one all the same, and never uses it.
+  const schedule::Examples micro_batch{std::max<int64_t>(header.micro_batch, 1)};
+  Trainer trainer(parts, micro_batch, observers, stop, start);
   const report::RunEnd end = trainer.Train();
   report::RunFooter footer;
   if (checkpointer) {
@@ -182,10 +185,11 @@ report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Opt
 }  // namespace
 
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
-                            const std::atomic<int>& stop) {
+                            const std::atomic<int>& given_stop) {
   return ForAllWorkers(parts, [&](bool writes) {
-    const report::RunHeader header = MakeHeader(parts, parts.options, ChooseMicroBatch(parts));
-    return Begin(folder, parts, parts.options, header, {}, watchers, stop, writes);
+    const MicroBatchChoice choice = ChooseMicroBatch(parts, given_stop);
+    const std::atomic<int>& stop = choice.StopOr(given_stop);
+    return Begin(folder, parts, parts.options, MakeHeader(parts, parts.options, choice), {}, watchers, stop, writes);
   });
 }
 
@@ -196,14 +200,16 @@ report::RunFooter TrainInto(const RunFolder& folder, const config::Options& opti
 }
 
 report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, const std::vector<Observer*>& watchers,
-                           const std::atomic<int>& stop, const distributed::WorkerPlace& place) {
+                           const std::atomic<int>& given_stop, const distributed::WorkerPlace& place) {
   const CheckpointState& state = next.checkpoint.state;
   const RunPosition& position = state.position;
   Parts parts = Build(next.layout, place);
   return ForAllWorkers(parts, [&](bool writes) {
     RequireSameData(state, parts.data);
+    const MicroBatchChoice choice = ChooseMicroBatch(parts, given_stop);  // what the checkpoint states, if it does
+    const std::atomic<int>& stop = choice.StopOr(given_stop);
     Restore(next.checkpoint, parts, OptimizerState::kRequired);
-    const report::RunHeader header = MakeHeader(parts, next.options, schedule::Examples{*next.layout.run.micro_batch});
+    const report::RunHeader header = MakeHeader(parts, next.options, choice);
     if (!writes) return Execute(folder, parts, next.options, header, position, nullptr, {}, stop);
 
     // From here on the folder is changed.
@@ -225,9 +231,9 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
 }
 
 report::RunFooter BranchInto(const std::filesystem::path& path, const Continuation& next,
-                             const std::vector<Observer*>& watchers, const std::atomic<int>& stop,
+                             const std::vector<Observer*>& watchers, const std::atomic<int>& given_stop,
                              const distributed::WorkerPlace& place) {
-  const RunPosition& start = next.checkpoint.state.position;
+  RunPosition start = next.checkpoint.state.position;
   Parts parts = Build(next.layout, place);
   return ForAllWorkers(parts, [&](bool writes) {
     if (start.examples >= parts.plan.total_examples()) {
@@ -236,22 +242,31 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
                       "examples); give a longer one, or --at an earlier position",
                       start.examples.value(), parts.plan.total_examples().value()));
     }
+    start.updates = schedule::Plan::Cursor(parts.plan, start.examples).setting().update;  // as its own plan counts
     // Before the state is there, since measuring uses the model.
-    const schedule::Examples micro_batch = ChooseMicroBatch(parts);
+    const MicroBatchChoice choice = ChooseMicroBatch(parts, given_stop);
+    const std::atomic<int>& stop = choice.StopOr(given_stop);
     Restore(next.checkpoint, parts, next.optimizer);
-    report::RunHeader header = MakeHeader(parts, next.options, micro_batch);
+    report::RunHeader header = MakeHeader(parts, next.options, choice);
     header.branched_from = next.branched_from;
     header.begin_examples = start.examples;
-    const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false) : RunFolder(path);
+    const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false, "--branch") : RunFolder(path);
     return Begin(folder, parts, next.options, header, start, watchers, stop, writes);
   });
 }
 
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                           const Warn& warn) {
   const std::filesystem::path file = WeightsAt(path);
   const config::Options options = ReadOptions(file, overrides);
   Parts parts = Build(options);
   LoadWeights(file, *parts.model);
+  if (const RunFolder folder(file.parent_path()); file == folder.weights()) {
+    const std::string changed = ChangedData(folder, parts.data);
+    if (!changed.empty()) {
+      warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
+    }
+  }
   return Evaluate(*parts.model, parts.data.test, parts.device, options.run.precision, *parts.group);
 }
 

@@ -15,7 +15,8 @@
 namespace crescendo::train {
 
 // Trains `parts` into `folder`, which must be fresh (RunFolder::Create). `watchers` also see the records. `stop`
-// becomes a signal's number when the run is to end with what it has. Of several workers (parts.group) only the first
+// becomes a signal's number when the run is to end with what it has; where run.micro_batch was still being measured,
+// that is an untrained state, and going on from it measures anew. Of several workers (parts.group) only the first
 // writes into the folder and calls the watchers. However the run ends, what can be saved is saved, and the
 // footer says what happened; RunError where not even a start can be made. So it is for all below.
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
@@ -38,7 +39,9 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
                              const distributed::WorkerPlace& place = {});
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
-// with; `overrides` ("key=value") for what differs here, as data.folder.
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides);
+// with; `overrides` ("key=value") for what differs here, as data.folder. Data that the run was not trained on are a
+// warning.
+Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
+                           const Warn& warn);
 
 }  // namespace crescendo::train

@@ -8,6 +8,7 @@ namespace {
 using support::ProcessResult;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct Mistake {
@@ -115,6 +116,76 @@ TEST_F(Mistakes, AskingForAGpuWhereThereIsNoneSaysWhatWasFound) {
   const ProcessResult automatic = Crescendo({"train", "small.toml", "run.device=auto"}, hidden);
   EXPECT_EQ(automatic.exit_code, 0) << automatic.errors;
   EXPECT_THAT(automatic.errors, HasSubstr(" on cpu ("));
+}
+
+// One rule for all commands: what is found before the work is 2.
+TEST_F(Mistakes, WhereNothingCanBeWrittenIsFoundBeforeTheWork) {
+  TrainSmall();
+  std::filesystem::create_directory(folder_ / "folder.md");
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* message;
+  };
+  for (const Case& wrong : std::vector<Case>{
+           {{"plan", "small.toml", "--chart", "none/p.svg"}, "--chart none/p.svg: there is no folder none\n"},
+           {{"plan", "small.toml", "--chart", "table.csv/p.svg"},
+            "--chart table.csv/p.svg: table.csv is a file and no folder\n"},
+           {{"plan", "small.toml", "--chart", "/proc/p.svg"}, "--chart /proc/p.svg: no file can be made in /proc: "},
+           {{"report", "run", "--out", "none/r.html"}, "--out none/r.html: there is no folder none\n"},
+           {{"report", "run", "--out", "folder.md"}, "--out folder.md: it is a folder; give a name in it\n"},
+           {{"profile", "small.toml", "--trace", "/proc/t.json"},
+            "--trace /proc/t.json: no file can be made in /proc: "},
+           {{"profile", "small.toml", "--force", "--trace", "folder.md"}, "--trace folder.md: it is a folder"},
+           {{"train", "small.toml", "--out", "table.csv"}, "table.csv is a file; --out takes the folder for the run\n"},
+           {{"train", "small.toml", "--out", "/proc/run", "--force"},
+            "/proc/run cannot be the folder for the run: no file can be made in /proc: "},
+           {{"resume", "run", "--branch", "table.csv"}, "table.csv is a file; --branch takes the folder for the run\n"},
+           {{"resume", "run", "--branch", "/proc/run"}, "/proc/run cannot be the folder for the run: "},
+           {{"fetch", "mnist", "--to", "table.csv"}, "--to table.csv: Not a directory\n"},
+           {{"fetch", "mnist", "--to", "/proc/none"}, "--to /proc/none: "},
+           {{"eval", std::string(300, 'x')}, ": File name too long\n"},
+           {{"plan", std::string(300, 'x')}, ": File name too long\n"},
+       }) {
+    const ProcessResult result = Crescendo(wrong.arguments);
+    EXPECT_EQ(result.exit_code, 2) << wrong.message << result.errors;
+    EXPECT_THAT(result.errors, AllOf(StartsWith("crescendo: "), HasSubstr(wrong.message), IsForPeople()));
+    EXPECT_THAT(result.errors, Not(HasSubstr(".part")));
+    EXPECT_EQ(Lines(result.errors).size(), 1) << result.errors;
+    EXPECT_EQ(result.output, "");
+  }
+  folder_.Write("study.toml",
+                "base = 'small.toml'\nruns = 'table.csv/runs'\n[variants.a]\n[variants.b]\nschedule.max_batch = 16\n");
+  const ProcessResult study = Crescendo({"compare", "study.toml"});
+  EXPECT_EQ(study.exit_code, 2);
+  EXPECT_EQ(Lines(study.errors).back(), "crescendo: cannot make the folder table.csv/runs: Not a directory");
+}
+
+TEST_F(Mistakes, OneKindOfFileInThePlaceOfAnotherIsToldWithWhatTakesIt) {
+  folder_.Write("study.toml", "base = 'small.toml'\n[variants.a]\n[variants.b]\n");
+  for (const char* name : {"d", "b", "c", "a"}) folder_.Write(std::string("runs/") + name + "/run.jsonl", "");
+  for (const char* command : {"plan", "train", "config", "profile"}) {
+    EXPECT_EQ(Crescendo({command, "study.toml"}).errors,
+              "crescendo: study.toml:2:1: variants make this a study, and a config is wanted; `crescendo compare "
+              "study.toml` runs it\n");
+  }
+  EXPECT_EQ(Crescendo({"compare", "small.toml"}).errors,
+            "crescendo: small.toml is a config, and a study is wanted, which has [variants]; `crescendo train "
+            "small.toml` trains it\n");
+  for (const char* command : {"eval", "digest", "resume"}) {
+    const ProcessResult config = Crescendo({command, "small.toml"});
+    EXPECT_EQ(config.exit_code, 2);
+    EXPECT_EQ(config.errors,
+              "crescendo: small.toml is a config and no run; `crescendo train small.toml` makes one and prints its "
+              "folder\n");
+    EXPECT_EQ(Crescendo({command, "study.toml"}).errors,
+              "crescendo: study.toml is a study and no run; `crescendo compare study.toml --list` prints its runs' "
+              "folders\n");
+    EXPECT_EQ(Crescendo({command, "runs"}).errors,
+              "crescendo: runs holds runs and is none; give one of them: runs/a, runs/b, runs/c, ...\n");
+  }
+  EXPECT_EQ(
+      Crescendo({"report", "runs"}).errors,
+      "crescendo: runs holds runs and is none; give their folders, such as runs/a, or the study that made them\n");
 }
 
 TEST_F(Mistakes, UnreadableConfigsAreNamed) {

@@ -54,6 +54,32 @@ TEST_F(Stopped, SigintAndSigtermEndARunWithWhatItHas) {
   }
 }
 
+// The first size takes a second to measure.
+TEST_F(Stopped, WhileTheMicroBatchIsMeasuredNoneIsKeptAndResumeMeasuresAnew) {
+  std::string table;
+  for (int i = 0; i < 4060; ++i) table += i % 2 == 0 ? "1,2,a\n" : "2,1,b\n";
+  folder_.Write("table.csv", table);
+  support::ProcessOptions options;
+  options.signals = {{SIGINT, "trying micro-batches"}};
+  const ProcessResult result = Crescendo(
+      {"train", "small.toml", "--out", "run", "run.micro_batch=auto", "model.hidden=[1000,1000]",
+       "model.ghost_batch=2000", "reference.global_batch=4000", "reference.shape=constant", "schedule.length=1ep"},
+      options);
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(Lines(result.errors).back(),
+              "crescendo: stopped by signal 2 after 0 of 1 updates; to go on: crescendo resume run");
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("training "), Not(HasSubstr("in micro-batches of"))));
+  EXPECT_EQ(Log().front()["micro_batch"], 0);
+  EXPECT_EQ(Log().back()["end"], "interrupted");
+  EXPECT_TRUE(Exists("run/weights.safetensors"));
+  EXPECT_EQ(json::parse(Read("run/checkpoints/000000000000.json"))["micro_batch"], 0);
+  const ProcessResult resumed = Crescendo({"resume", "run"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.errors;
+  EXPECT_EQ(Log()[1]["type"], "resume");
+  EXPECT_GE(Log()[1]["micro_batch"], 2000);
+  EXPECT_EQ(Log().back()["end"], "finished");
+}
+
 // One update of some seconds, so that the second signal comes while the first still waits for the micro-batch to end.
 TEST_F(Stopped, ASecondCtrlCEndsTheProgramAtOnce) {
   std::string table;
@@ -106,7 +132,7 @@ TEST_F(Stopped, OutOfSpaceIsToldAndNothingIsLeftHalfWritten) {
     int64_t largest_file;
     const char* file;
   };
-  for (const Case& limit : {Case{600, "config.toml.part"}, Case{1500, "plan.json.part"}, Case{9000, "run.jsonl"}}) {
+  for (const Case& limit : {Case{600, "config.toml"}, Case{1500, "plan.json"}, Case{9000, "run.jsonl"}}) {
     support::ProcessOptions options;
     options.largest_file = limit.largest_file;
     const ProcessResult result = Crescendo({"train", "small.toml", "--out", "run", "--force"}, options);
@@ -137,8 +163,10 @@ TEST_F(Stopped, AFolderThatCannotBeWrittenIsToldBeforeTheTraining) {
   // root may write everywhere, but for the kernel's own folders.
   const std::string out = ::geteuid() == 0 ? "/proc/run" : "closed/run";
   const ProcessResult result = Crescendo({"train", "small.toml", "--out", out});
-  EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.errors, AllOf(HasSubstr("crescendo: cannot make the folder " + out + ": "), IsForPeople()));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors,
+              AllOf(HasSubstr("crescendo: " + out + " cannot be the folder for the run: no file can be made in "),
+                    IsForPeople()));
   EXPECT_EQ(Lines(result.errors).size(), 1);
   std::filesystem::permissions(closed, std::filesystem::perms::owner_all);
 }

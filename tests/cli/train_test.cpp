@@ -125,6 +125,9 @@ TEST_F(TrainCommand, ReplacesARunOnlyWhenTold) {
   EXPECT_EQ(forced.exit_code, 0) << forced.errors;
   EXPECT_THAT(Read("run/config.toml"), HasSubstr("seed = 2"));
   EXPECT_EQ(Read("run/notes.txt"), "mine");
+  const ProcessResult branch = Crescendo({"resume", "run", "--branch", "run"});
+  EXPECT_EQ(branch.exit_code, 2);
+  EXPECT_EQ(branch.errors, "crescendo: run already holds a run (config.toml); choose another --branch\n");
 }
 
 TEST_F(TrainCommand, DoesNotReplaceARunByOneThatCannotStart) {
@@ -152,8 +155,8 @@ TEST_F(TrainCommand, OutMayBeDeepASymlinkOrNoFolderAtAll) {
   EXPECT_EQ(file.exit_code, 2);
   EXPECT_THAT(file.errors, HasSubstr("table.csv is a file; --out takes the folder for the run"));
   const ProcessResult below_file = train("table.csv/run");
-  EXPECT_EQ(below_file.exit_code, 1);
-  EXPECT_THAT(below_file.errors, HasSubstr("table.csv/run: Not a directory"));
+  EXPECT_EQ(below_file.exit_code, 2);
+  EXPECT_THAT(below_file.errors, HasSubstr("table.csv/run cannot be the folder for the run: table.csv is a file"));
   const ProcessResult long_name = train(std::string(300, 'x'));
   EXPECT_EQ(long_name.exit_code, 2);
   EXPECT_THAT(long_name.errors,
@@ -182,6 +185,27 @@ TEST_F(TrainCommand, EvalGivesTheNumbersOfTheRunsLastLine) {
   EXPECT_EQ(Crescendo({"eval", "elsewhere.safetensors", "data.train_file=moved.csv"}).output, expected);
 }
 
+TEST_F(TrainCommand, EvalAndDigestSayThatTheDataHaveChanged) {
+  TrainSmall();
+  const std::string table = Read("table.csv");
+  EXPECT_EQ(Crescendo({"eval", "run"}).errors, "");
+  EXPECT_EQ(Crescendo({"digest", "run"}).errors, "");
+  const std::string warning = "crescendo: warning: these are not the data that the run was trained on; what differs: ";
+  folder_.Write("table.csv", table.substr(0, table.rfind(',')) + ",up\n");  // the last row, which is tested on
+  ProcessResult evaluated = Crescendo({"eval", "run"});
+  EXPECT_EQ(evaluated.errors, warning + "test set\n");
+  EXPECT_EQ(Crescendo({"digest", "run"}).errors, "") << "a digest is of the order, not of what the examples are";
+  folder_.Write("table.csv", table + "3,4,up\n");
+  evaluated = Crescendo({"eval", "run"});
+  EXPECT_EQ(evaluated.exit_code, 0);
+  EXPECT_EQ(evaluated.errors, warning + "train set and test set\n");
+  EXPECT_THAT(evaluated.output, HasSubstr("test examples 60, loss "));
+  EXPECT_EQ(
+      Crescendo({"digest", "run"}).errors,
+      "crescendo: warning: the train set had 240 examples when the run was trained and has 241 now: order and run "
+      "are of these\n");
+}
+
 TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
   struct Case {
     std::vector<std::string> arguments;
@@ -197,7 +221,7 @@ TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
            {{"killed"},
             "there is no killed/weights.safetensors: a run saves its weights when it ends, and this one has "
             "not ended; if it was killed, `crescendo resume killed` goes on with it"},
-           {{"small.toml"}, "small.toml is not a safetensors file"},
+           {{"table.csv"}, "table.csv is not a safetensors file"},
            {{"cut.safetensors"}, "cut.safetensors is not a safetensors file"},
            {{"run", "model.hidden=[17]"}, "has shape [16, 2], the model needs [17, 2]"},
            {{"run", "model.hiden=[17]"}, "command line: model.hiden=[17]: model.hiden is not an option"},

@@ -109,13 +109,14 @@ TEST_F(Layout, AGpuLearnsWhatTheCpuLearns) {
 TEST_F(Layout, AutoMicroBatchStaysInItsMemoryAndLeavesTheModel) {
   train::Parts parts = train::Build(support::SmallOptions({"run.micro_batch=auto"}));
   const std::map<std::string, at::Tensor> before = Copies(*parts.model);
+  const std::atomic<int> stop = 0;
   const device::PeakMemory one_ghost(parts.device);
-  EXPECT_EQ(train::ChooseMicroBatch(parts, /*memory=*/0), schedule::Examples{4});
+  EXPECT_EQ(train::ChooseMicroBatch(parts, stop, /*memory=*/0).size, schedule::Examples{4});
   const int64_t least = one_ghost.Rise();
   ASSERT_GT(least, 0);
   for (const int64_t times : {2, 3, 5, 1000}) {
     const device::PeakMemory peak(parts.device);
-    const int64_t chosen = train::ChooseMicroBatch(parts, times * least).value();
+    const int64_t chosen = train::ChooseMicroBatch(parts, stop, times * least).size.value();
     EXPECT_LE(peak.Rise(), times * least);
     EXPECT_TRUE(chosen == 4 || chosen == 8 || chosen == 16 || chosen == 32) << chosen;
   }

@@ -238,13 +238,28 @@ TEST_F(Workers, AgreeOnAMicroBatch) {
   std::vector<Examples> chosen;
   WithWorkers(3, {}, [&](train::Parts& parts) {
     parts.options.run.micro_batch.reset();
-    const Examples own = train::ChooseMicroBatch(parts);
+    const std::atomic<int> stop = 0;
+    const Examples own = train::ChooseMicroBatch(parts, stop).size;
     const std::lock_guard lock(mutex);
     chosen.push_back(own);
   });
   EXPECT_EQ(chosen[0], chosen[1]);
   EXPECT_EQ(chosen[0], chosen[2]);
   EXPECT_GE(chosen[0], Examples{4});
+}
+
+TEST_F(Workers, ChooseNoMicroBatchWhereOneIsStopped) {
+  std::mutex mutex;
+  std::vector<int> signals;
+  WithWorkers(3, {}, [&](train::Parts& parts) {
+    parts.options.run.micro_batch.reset();
+    const std::atomic<int> stop = parts.group->rank() == 1 ? 15 : 0;
+    const train::MicroBatchChoice choice = train::ChooseMicroBatch(parts, stop);
+    EXPECT_EQ(choice.size, Examples{0});
+    const std::lock_guard lock(mutex);
+    signals.push_back(choice.StopOr(stop));
+  });
+  EXPECT_EQ(signals, (std::vector<int>{15, 15, 15}));
 }
 
 TEST_F(Workers, ThatWouldTrainSomethingElseAreRefused) {

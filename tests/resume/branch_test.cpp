@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "crescendo/base/error.h"
 #include "crescendo/report/run_log.h"
 #include "crescendo/train/digest.h"
@@ -31,12 +33,12 @@ class Branch : public ::testing::Test {
 
   static fs::path parent() { return *the_parent / "run"; }
 
-  Memory BranchAt(const char* position, const std::vector<std::string>& overrides) {
+  Memory BranchAt(const char* position, const std::vector<std::string>& overrides, int stop_signal = 0) {
     warnings_.clear();
     const auto warn = [this](const std::string& sentence) { warnings_ += sentence; };
     const auto next =
         train::PrepareBranch(RunFolder(parent()), overrides, config::ParsePosition(position).value(), warn);
-    const std::atomic<int> stop = 0;
+    const std::atomic<int> stop = stop_signal;
     Memory memory;
     fs::remove_all(branch());
     train::BranchInto(branch(), next, {&memory}, stop);
@@ -80,6 +82,15 @@ TEST_F(Branch, CanBeResumedItself) {
   support::CopyAsKilledAfter(branch(), folder_ / "resumed", 60);
   support::ResumeHere(folder_ / "resumed");
   support::ExpectSameRun(folder_ / "resumed", branch());
+}
+
+TEST_F(Branch, StoppedBeforeItsFirstUpdateCanBeResumed) {
+  const std::vector<std::string> overrides = {"reference.global_batch=48", "reference.boundaries=[\"2ep\"]"};
+  BranchAt("232sp", overrides);
+  fs::rename(branch(), folder_ / "whole");
+  EXPECT_EQ(BranchAt("232sp", overrides, SIGTERM).updates.size(), 0);
+  support::ResumeHere(branch());
+  support::ExpectSameRun(branch(), folder_ / "whole");
 }
 
 TEST_F(Branch, MayTrainLongerThanAFinishedRun) {

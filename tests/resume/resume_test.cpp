@@ -26,6 +26,7 @@ using support::ExpectSameRun;
 using support::ResumeHere;
 using support::TemporaryFolder;
 using support::TrainHere;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using train::RunFolder;
 
@@ -223,10 +224,30 @@ TEST_F(Resume, WithOtherDataOrAnotherPlanIsRefused) {
     return std::string();
   };
   EXPECT_THAT(message(), HasSubstr("the data are not those that the run was trained on:\n  train set (6 examples)"));
-  folder_.Write("table.csv", table + "9,0,a\n");  // another N: another plan
-  EXPECT_THAT(message(), HasSubstr("now give another plan"));
-  EXPECT_THAT(message(), HasSubstr("\"train_examples\": 6"));
+  for (const auto& [rows, count] : {std::pair(table + "9,0,a\n", 7), std::pair(table.substr(0, 3 * 6), 1)}) {
+    folder_.Write("table.csv", rows);  // another N: another plan, or one too small to have any
+    EXPECT_THAT(message(),
+                HasSubstr("the data are not those that the run was trained on:\n  train set: 6 examples, now " +
+                          std::to_string(count) + "\n"));
+  }
   folder_.Write("table.csv", table);
+
+  // A plan as another version might have made it.
+  const RunFolder run(folder_ / "stopped");
+  const fs::path json = train::ListCheckpoints(run.checkpoints()).front();
+  const train::Checkpoint checkpoint = train::ReadCheckpoint(json);
+  train::CheckpointState state = checkpoint.state;
+  const std::string plan = ReadFile(run.plan());
+  std::string other = plan;
+  other.replace(other.find("\"total_updates\": "), 17, "\"total_updates\": 1");
+  const auto record = [&](const std::string& text) {
+    WriteFileAtomically(run.plan(), text);
+    state.plan_sha256 = train::Sha256Of(text);
+    train::WriteCheckpoint(run.checkpoints(), state, nn::SafetensorsBytes(checkpoint.tensors, {}));
+  };
+  record(other);
+  EXPECT_THAT(message(), AllOf(HasSubstr("now give another plan"), HasSubstr("\"total_updates\": 1")));
+  record(plan);
   EXPECT_EQ(message(), "");
 }
 
