@@ -14,7 +14,7 @@ packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nloh
           python3-pip python3-venv unzip xz-utils ca-certificates  # to fetch LibTorch, data, Python's readers of what we write
           ccache mold)                                # a faster second build; used where found
 if [[ ${1:-} == --dev ]]; then
-  packages+=(clang-format-14 clang-tidy-14 shellcheck)
+  packages+=(clang-format-14 clang-tidy-14 libomp-14-dev shellcheck)
 elif [[ ${1:-} == --tests ]]; then
   packages=(chromium openmpi-bin slurmctld slurmd slurm-client munge iproute2)
 elif [[ $# -gt 0 ]]; then

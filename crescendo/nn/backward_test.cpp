@@ -33,8 +33,8 @@ class BackwardTest : public ::testing::Test {
     std::vector<int64_t> batch = {12};
     batch.insert(batch.end(), shape.begin(), shape.end());
     for (int step = 0; step < 2; ++step) {
-      const at::Tensor loss = SummedCrossEntropy(model->Forward(Wave(batch, step, 1), {4, 4, 4}),
-                                                 at::arange(12, at::kLong).remainder(5));
+      const at::Tensor loss =
+          SummedCrossEntropy(model->Forward(Wave(batch, step, 1), {4, 4, 4}), at::arange(12, at::kLong).remainder(5));
       pass(loss, at::full({}, 1 / 24.0));
     }
     return Outcome(*model);
@@ -52,9 +52,8 @@ TEST_F(BackwardTest, GivesTheBitsOfTheEngine) {
                         {{.name = ModelName::kWideResNet, .depth = 10, .width = 1}, {3, 8, 8}}};
   for (const Case& given : cases) {
     const auto expected =
-        OutcomeAfter(given.options, given.shape, [](const at::Tensor& loss, const at::Tensor& gradient) {
-          loss.backward(gradient);
-        });
+        OutcomeAfter(given.options, given.shape,
+                     [](const at::Tensor& loss, const at::Tensor& gradient) { loss.backward(gradient); });
     const auto got = OutcomeAfter(given.options, given.shape, Backward);
     ASSERT_EQ(got.size(), expected.size());
     for (const auto& [name, value] : expected) EXPECT_TRUE(got.at(name).equal(value)) << name;

@@ -85,7 +85,8 @@ TEST_F(Kill, AtAnyMomentLosesNothing) {
   ProcessResult last;
   for (int64_t launches = 0; done < kills || last.exit_code != 0; ++launches) {
     ASSERT_LT(launches, 10 * kills + 10) << last.errors;
-    // Once training, after a random while, which is nearly always between two micro-batches of an update; while a file of a checkpoint is being written; at a change of phase.
+    // Once training, after a random while, which is nearly always between two micro-batches of an update; while a file
+    // of a checkpoint is being written; at a change of phase.
     const auto while_training = std::chrono::microseconds(random() % 60'000);
     std::string moment = "training";
     std::function<bool(const std::string&)> now;

@@ -35,8 +35,8 @@ struct ProcessOptions {
   int64_t largest_file = -1;     // bytes that a file it writes may have; below 0: no limit
 };
 
-// For a child, before it becomes a program: signals as a terminal's programs have them, whatever this process was started
-// with (nohup ignores SIGHUP, a shell's & SIGINT, and that is inherited).
+// For a child, before it becomes a program: signals as a terminal's programs have them, whatever this process was
+// started with (nohup ignores SIGHUP, a shell's & SIGINT, and that is inherited).
 void SetDefaultSignals();
 
 // False where /dev/pts is not there, as in a plain chroot.
