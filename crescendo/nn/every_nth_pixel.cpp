@@ -22,11 +22,16 @@ class EveryNthPixelBackward : public LeanNode {
 
  private:
   std::vector<at::Tensor> Gradients(const torch::autograd::variable_list& outputs_gradients) override {
-    const at::Tensor& gradient = outputs_gradients[0];
-    const at::Tensor images_gradient =
-        at::cpu::empty(sizes_, gradient.options().memory_format(at::MemoryFormat::ChannelsLast)).zero_();
-    Pixels(images_gradient, stride_).copy_(gradient);
-    return {images_gradient};
+    at::Tensor images = outputs_gradients[0];
+    const at::Tensor& pixels = outputs_gradients[1];
+    if (!pixels.defined()) return {images};
+    if (!images.defined()) {
+      images = at::cpu::empty(sizes_, pixels.options().memory_format(at::MemoryFormat::ChannelsLast)).zero_();
+    } else if (images.use_count() > 2 || !images.is_non_overlapping_and_dense()) {
+      images = images.clone();  // it is held by others than the list and this, or one number is many pixels'
+    }
+    Pixels(images, stride_).add_(pixels);
+    return {images};
   }
   void Release() override {}
 
@@ -36,13 +41,15 @@ class EveryNthPixelBackward : public LeanNode {
 
 }  // namespace
 
-at::Tensor EveryNthPixel(const at::Tensor& images, int64_t stride) {
+ImagesAndPixels EveryNthPixel(const at::Tensor& images, int64_t stride) {
   at::Tensor pixels;
   {
     const at::AutoDispatchBelowADInplaceOrView no_autograd;
     pixels = Pixels(images, stride).contiguous(at::MemoryFormat::ChannelsLast);
   }
-  return WithHistory<EveryNthPixelBackward>(std::move(pixels), images, stride);
+  const auto outputs = WithHistory<EveryNthPixelBackward>(
+      std::vector<at::Tensor>{images.variable_data(), std::move(pixels)}, images, stride);
+  return {outputs[0], outputs[1]};
 }
 
 }  // namespace crescendo::nn

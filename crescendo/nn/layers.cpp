@@ -23,10 +23,14 @@ Convolution::Convolution(Model& model, InitialWeights& weights, const std::strin
 
 at::Tensor Convolution::operator()(const at::Tensor& images) const {
   device::ProfileScope scope(name_, images);
-  if (padding_ == 0 && stride_ > 1 && images.is_cpu()) {
-    return scope.Give(at::conv2d(EveryNthPixel(images, stride_), weight_));
-  }
   return scope.Give(at::conv2d(images, weight_, /*bias=*/{}, stride_, padding_));
+}
+
+Convolution::Shared Convolution::AndItsInputs(const at::Tensor& images) const {
+  if (!images.is_cpu() || padding_ > 0 || stride_ == 1) return {(*this)(images), images};
+  device::ProfileScope scope(name_, images);
+  const ImagesAndPixels read = EveryNthPixel(images, stride_);
+  return {scope.Give(at::conv2d(read.pixels, weight_)), read.images};
 }
 
 Linear::Linear(Model& model, InitialWeights& weights, const std::string& name, int64_t inputs, int64_t outputs,

@@ -18,6 +18,13 @@ class Convolution {
               int64_t kernel, int64_t stride);
   at::Tensor operator()(const at::Tensor& images) const;  // [n, inputs, H, W] -> [n, outputs, H/stride, W/stride]
 
+  // The same, and the images for all else that reads them: that makes the sum of their gradients cheaper.
+  struct Shared {
+    at::Tensor output;
+    at::Tensor images;
+  };
+  Shared AndItsInputs(const at::Tensor& images) const;
+
  private:
   std::string name_;
   at::Tensor weight_;  // [outputs, inputs, kernel, kernel], channels_last

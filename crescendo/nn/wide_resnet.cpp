@@ -31,7 +31,9 @@ class Block {
 
   Sum operator()(const Sum& inputs, const schedule::GhostSizes* ghosts) const {
     const auto [o, x] = norm1_.SumThenRelu(inputs.branch, inputs.shortcut, ghosts);
-    return {conv2_(norm2_.ThenRelu(conv1_(o), ghosts)), shortcut_ ? (*shortcut_)(o) : x};
+    if (!shortcut_) return {conv2_(norm2_.ThenRelu(conv1_(o), ghosts)), x};
+    const auto [shortcut, images] = shortcut_->AndItsInputs(o);
+    return {conv2_(norm2_.ThenRelu(conv1_(images), ghosts)), shortcut};
   }
 
  private:
