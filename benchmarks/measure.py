@@ -188,6 +188,8 @@ def step(report, build, pytorch):
     batch = 128
     for precision in ("fp32", "bf16"):
         figure = f"WRN-16-4, {precision}, B={batch}"
+        # Where arithmetic is the limit there is little to gain; with AMX the passes over memory are a third of a step.
+        goal = 1.4 if precision == "bf16" and "amx_bf16" in cpuinfo() else 1.15
         programs = {"crescendo": Program([f"{build}/benchmarks/train_on_request", "benchmarks/wide_resnet.toml",
                                           f"run.precision={precision}"])}
         threads = programs["crescendo"].ready[1]
@@ -217,15 +219,19 @@ def step(report, build, pytorch):
             ratios = sorted(peer / own for peer, own in zip(seconds[mode], seconds["crescendo"]))
             ratio = statistics.median(ratios)
             report.add(figure, ours, "images/s", f"PyTorch {mode}", batch / statistics.median(seconds[mode]), ratio,
-                       ">= 1" if mode == "eager" else "", ratio >= 1 if mode == "eager" else None, threads=int(threads),
+                       f">= {goal}", ratio >= goal, threads=int(threads),
                        quartiles=[round(ratios[len(ratios) // 4], 3), round(ratios[-1 - len(ratios) // 4], 3)])
         if len(programs) == 1:
             report.add(figure, ours, "images/s", threads=int(threads))
 
 
-def machine():
+def cpuinfo():
     with open("/proc/cpuinfo") as file:
-        model = re.search(r"model name\s*: (.*)", file.read())
+        return file.read()
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", cpuinfo())
     name = re.sub(r"\((R|TM)\)|CPU|Processor|@.*", "", model.group(1) if model else platform.machine())
     return " ".join(name.split()), len(os.sched_getaffinity(0))
 
