@@ -54,6 +54,7 @@ void Backward(const at::Tensor& loss, const at::Tensor& gradient) {
     torch::autograd::variable_list gradients = (*node)(std::move(outputs_gradients));
     node->release_variables();
     std::shared_ptr<Node> next;
+    torch::autograd::variable_list next_gradients;
     for (size_t i = 0; i < gradients.size(); ++i) {
       const Edge& edge = node->next_edge(i);
       if (!edge.is_valid()) continue;
@@ -63,10 +64,11 @@ void Backward(const at::Tensor& loss, const at::Tensor& gradient) {
         (*edge.function)(std::move(one));
       } else {
         next = edge.function;
-        outputs_gradients = std::move(one);
+        next_gradients = std::move(one);
       }
     }
     node = std::move(next);
+    outputs_gradients = std::move(next_gradients);
   }
 }
 

@@ -63,10 +63,10 @@ TEST_F(BackwardTest, GivesTheBitsOfTheEngine) {
 // As the engine does: the buckets of many workers are filled by such hooks.
 TEST_F(BackwardTest, CallsTheHooksOfLeavesTheLastFirst) {
   struct Hook : torch::autograd::PostAccumulateGradHook {
-    Hook(std::vector<std::string>& names, std::string name) : names_(names), name_(std::move(name)) {}
-    void operator()(const at::Tensor& leaf) override { names_.push_back(leaf.grad().defined() ? name_ : "too early"); }
-    std::vector<std::string>& names_;
-    std::string name_;
+    Hook(std::vector<std::string>& all, std::string own) : called(all), name(std::move(own)) {}
+    void operator()(const at::Tensor& leaf) override { called.push_back(leaf.grad().defined() ? name : "too early"); }
+    std::vector<std::string>& called;
+    std::string name;
   };
   const auto model = BuildModel({.name = ModelName::kMlp, .hidden = {6}}, {7}, 5, 1);
   std::vector<std::string> called;
