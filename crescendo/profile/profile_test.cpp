@@ -89,9 +89,9 @@ TEST(Profile, EveryLayerIsThereInOrderWithItsBackwardPass) {
   EXPECT_THAT(names,
               ElementsAre("conv: convolution", "blocks.0.bn1: batch norm", "blocks.0.conv1: convolution",
                           "blocks.0.bn2: batch norm", "blocks.0.conv2: convolution", "blocks.1.bn1: batch norm",
-                          "blocks.1.conv1: convolution", "blocks.1.bn2: batch norm", "blocks.1.conv2: convolution",
-                          "blocks.1.short: convolution", "blocks.2.bn1: batch norm", "blocks.2.conv1: convolution",
-                          "blocks.2.bn2: batch norm", "blocks.2.conv2: convolution", "blocks.2.short: convolution",
+                          "blocks.1.short: convolution", "blocks.1.conv1: convolution", "blocks.1.bn2: batch norm",
+                          "blocks.1.conv2: convolution", "blocks.2.bn1: batch norm", "blocks.2.short: convolution",
+                          "blocks.2.conv1: convolution", "blocks.2.bn2: batch norm", "blocks.2.conv2: convolution",
                           "bn: batch norm", "fc: linear"));
 }
 
