@@ -60,4 +60,9 @@ std::string NearestName(std::string_view given, std::span<const std::string> nam
   return nearest;
 }
 
+std::string DidYouMean(std::string_view given, std::span<const std::string> names) {
+  const std::string nearest = NearestName(given, names);
+  return nearest.empty() ? "" : "; did you mean " + nearest + "?";
+}
+
 }  // namespace crescendo

@@ -11,4 +11,7 @@ namespace crescendo {
 // where none is near enough to be what was meant (more than about a third of its letters differ).
 std::string NearestName(std::string_view given, std::span<const std::string> names);
 
+// "; did you mean NAME?" for the end of a message, or "" where none is near.
+std::string DidYouMean(std::string_view given, std::span<const std::string> names);
+
 }  // namespace crescendo

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/warn.h"
 #include "crescendo/report/record.h"
 #include "crescendo/study/runs.h"
 #include "crescendo/train/digest.h"
@@ -26,7 +27,7 @@ Examples:
   command->callback([path] {
     study::RequireRun(*path);
     const train::RunDigest digest = train::DigestRun(*path);
-    if (!digest.changed.empty()) std::cerr << fmt::format("crescendo: warning: {}\n", digest.changed);
+    if (!digest.changed.empty()) Warn(digest.changed);
     std::cout << fmt::format("settings  {}\norder     {}\nweights   {}\nrun       {}\n", digest.settings, digest.order,
                              digest.weights, digest.all);
     if (digest.end != NameOf(report::RunEnd::kFinished)) {

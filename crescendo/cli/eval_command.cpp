@@ -8,6 +8,7 @@
 
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
+#include "crescendo/cli/warn.h"
 #include "crescendo/study/runs.h"
 #include "crescendo/train/session.h"
 
@@ -31,10 +32,7 @@ void AddEvalCommand(CLI::App& app, int& exit_code) {
   crescendo eval weights.safetensors data.folder=/data)");
   command->callback([arguments, &exit_code] {
     study::RequireRun(arguments->path);
-    const auto warn = [](const std::string& sentence) {
-      std::cerr << fmt::format("crescendo: warning: {}\n", sentence);
-    };
-    const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides, warn);
+    const train::Evaluation result = train::EvaluateWeights(arguments->path, arguments->overrides, Warn);
     std::cout << fmt::format("test examples {}, loss {:.6f}, accuracy {:.2f} %\n", result.examples,
                              std::abs(result.loss),  // of "-nan" the sign says nothing
                              100 * result.accuracy);

@@ -53,8 +53,7 @@ std::string UnknownFlag(const CLI::App& command, const std::vector<std::string>&
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
   }
-  const std::string near = crescendo::NearestName(given, flags);
-  return fmt::format("there is no {}{}", given, near.empty() ? "" : fmt::format("; did you mean {}?", near));
+  return fmt::format("there is no {}{}", given, crescendo::DidYouMean(given, flags));
 }
 
 // "crescendo train: CONFIG is required", and how to find out more.

@@ -12,6 +12,7 @@
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
 #include "crescendo/cli/run_screen.h"
+#include "crescendo/cli/warn.h"
 #include "crescendo/study/runs.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/session.h"
@@ -27,8 +28,6 @@ struct Arguments {
   std::string at;
   LaunchArguments launch;
 };
-
-void Warn(const std::string& sentence) { std::cerr << fmt::format("crescendo: warning: {}\n", sentence); }
 
 // Of several workers, one warns.
 train::Warn WarnFor(const distributed::WorkerPlace& place) {

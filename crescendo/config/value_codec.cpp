@@ -10,8 +10,6 @@
 #include <sstream>
 #include <utility>
 
-#include "crescendo/base/nearest_name.h"
-
 namespace crescendo::config {
 namespace {
 
@@ -211,11 +209,6 @@ std::string GivenText(const toml::node& node) {
   size_t end = kLongest - 3;
   while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
   return text.substr(0, end) + "...";
-}
-
-std::string DidYouMean(std::string_view given, const std::vector<std::string>& names) {
-  const std::string nearest = NearestName(given, names);
-  return nearest.empty() ? "" : fmt::format("; did you mean {}?", nearest);
 }
 
 }  // namespace crescendo::config

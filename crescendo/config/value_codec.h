@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "crescendo/base/enum_names.h"
+#include "crescendo/base/nearest_name.h"
 #include "crescendo/config/options.h"
 
 namespace crescendo::config {
@@ -78,9 +79,6 @@ std::string BoundsText(const Description& description);
 
 // One line of TOML, shortened where it is long, for messages.
 std::string GivenText(const toml::node& node);
-
-// The nearest of `names` as the end of a message, "; did you mean grow?", or "".
-std::string DidYouMean(std::string_view given, const std::vector<std::string>& names);
 
 // ---- Choices and optional values.
 

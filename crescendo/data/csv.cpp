@@ -80,10 +80,8 @@ int64_t IndexOfName(const std::string& name, const char* key, const Table& table
   }
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) {
-    const std::string near = NearestName(name, names);
     throw UserError(fmt::format("{} names column \"{}\", but the columns of {} are {}{}", key, name,
-                                table.path().string(), fmt::join(names, ", "),
-                                near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+                                table.path().string(), fmt::join(names, ", "), DidYouMean(name, names)));
   }
   return found - names.begin();
 }

@@ -18,24 +18,17 @@ using torch::autograd::Node;
 
 bool IsLeaf(const Node& node) { return typeid(node) == typeid(AccumulateGrad); }
 
-// The edge to the next node that is not a leaf; nothing where there is none, or where there are more.
-const Edge* OnlyNext(const Node& node, size_t& count) {
-  const Edge* next = nullptr;
-  count = 0;
-  for (const Edge& edge : node.next_edges()) {
-    if (!edge.is_valid() || IsLeaf(*edge.function)) continue;
-    next = &edge;
-    ++count;
-  }
-  return next;
-}
-
+// Whether each node has one other than leaves to hand its gradient to, down to the last.
 bool IsChain(const Node* node) {
   while (node != nullptr) {
-    size_t count = 0;
-    const Edge* next = OnlyNext(*node, count);
-    if (dynamic_cast<const LeanNode*>(node) == nullptr || node->num_inputs() != 1 || count > 1) return false;
-    node = count == 1 ? next->function.get() : nullptr;
+    if (dynamic_cast<const LeanNode*>(node) == nullptr || node->num_inputs() != 1) return false;
+    const Node* next = nullptr;
+    for (const Edge& edge : node->next_edges()) {
+      if (!edge.is_valid() || IsLeaf(*edge.function)) continue;
+      if (next != nullptr) return false;
+      next = edge.function.get();
+    }
+    node = next;
   }
   return true;
 }

@@ -1,7 +1,7 @@
 // The pixels that a strided convolution of single pixels reads, on a CPU.
 //
-// oneDNN's backward passes of such a convolution go over all pixels and take longer than those of a 3x3 convolution; of
-// the pixels by themselves it is a product of matrices, and its gradient is added to a few pixels of the other.
+// oneDNN's backward passes of such a convolution go over all pixels; of the pixels by themselves it is a product of
+// matrices, and its gradient is added to a few pixels of the other.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -39,10 +39,17 @@ TEST(EveryNthPixelTest, AConvolutionOfThemIsTheStridedOne) {
   }
 }
 
-// One gradient that autograd hands to two readers is not written to.
+// One gradient that autograd hands to two readers is not written to, be it one number for all or one for each.
 TEST(EveryNthPixelTest, LeavesAGradientThatOthersNeed) {
   const at::Tensor leaf = Wave({1, 2, 4, 4}, 2, 1).requires_grad_();
   const at::Tensor other = Wave({1, 2, 4, 4}, 3, 1).requires_grad_();
+  const at::Tensor before = other.mul(2);  // goes backward after the pixels, with the gradient that they got too
+  const ImagesAndPixels shared = EveryNthPixel(leaf, 2);
+  const at::Tensor probe = Wave({1, 2, 4, 4}, 4, 1);
+  shared.images.add(before).mul(probe).sum().add(shared.pixels.sum()).backward();
+  EXPECT_TRUE(other.grad().equal(probe.mul(2)));
+  leaf.mutable_grad().reset();
+  other.mutable_grad().reset();
   const ImagesAndPixels read = EveryNthPixel(leaf, 2);
   read.images.add(other).sum().add(read.pixels.sum()).backward();
   EXPECT_TRUE(other.grad().equal(at::ones_like(other)));

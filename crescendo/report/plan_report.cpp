@@ -298,9 +298,8 @@ std::string GhostBatchWarning(const Plan& plan, int64_t ghost_batch) {
   if (ghost_batch <= smallest || largest == smallest) return "";
   return fmt::format(
       "! model.ghost_batch = {} is more than the smallest batch, {}: until the batch reaches it, all of it is one "
-      "ghost "
-      "batch, which grows to {} examples. So the noise of batch norm falls during the run, which the noise scale does "
-      "not count. model.ghost_batch = {} keeps it.",
+      "ghost batch, which grows to {} examples. So the noise of batch norm falls during the run, which the noise scale "
+      "does not count. model.ghost_batch = {} keeps it.",
       ghost_batch, smallest, std::min(ghost_batch, largest), std::max<int64_t>(2, smallest));
 }
 

@@ -190,7 +190,7 @@ size_t IndexOf(const Source& source, const toml::node& node, const std::string& 
   const auto found = std::ranges::find(names, name);
   if (found == names.end()) {
     source.Fail(node.source(), fmt::format("reference = \"{}\": the variants are {}{}", name, fmt::join(names, ", "),
-                                           config::DidYouMean(name, names)));
+                                           DidYouMean(name, names)));
   }
   return static_cast<size_t>(found - names.begin());
 }

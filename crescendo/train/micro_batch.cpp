@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones_like.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include "crescendo/data/loader.h"
 #include "crescendo/device/autocast.h"
 #include "crescendo/device/memory.h"
+#include "crescendo/nn/backward.h"
 #include "crescendo/nn/loss.h"
 
 namespace crescendo::train {
@@ -48,8 +50,8 @@ std::optional<Trial> Try(Parts& parts, Examples size, const std::atomic<int>& st
         const device::Autocast autocast(parts.device, parts.options.run.precision);
         loss = nn::SummedCrossEntropy(parts.model->Forward(inputs, ghosts), labels);
       }
-      loss.backward();
-      (void)loss.item<double>();  // waits for a GPU
+      nn::Backward(loss, at::ones_like(loss));  // as training does
+      (void)loss.item<double>();                // waits for a GPU
       const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       if (pass > 0) best = std::min(best, seconds);
     }

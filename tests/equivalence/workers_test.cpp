@@ -62,7 +62,8 @@ std::vector<std::vector<std::string>> EverySchedule() {
       {config::Shape::kOneCycle, {"reference.rise=1ep"}},
       {config::Shape::kTrapezoid, {"reference.decay_begin=1ep"}},
       {config::Shape::kTable, {R"(reference.table=[["0ep", 0.05], ["1ep", 0.01]])"}}};
-  std::vector<std::vector<std::string>> schedules = {{"schedule.policy=decay"},
+  std::vector<std::vector<std::string>> schedules = {{},
+                                                     {"schedule.policy=decay"},
                                                      {"schedule.max_batch=16"},
                                                      {"schedule.learning_rate=0.1", "schedule.momentum=0.95"},
                                                      {"reference.warmup=1ep"},
