@@ -12,7 +12,7 @@ packages=(g++ cmake ninja-build libfmt-dev libcli11-dev libtomlplusplus-dev nloh
           libcurl4-openssl-dev libssl-dev zlib1g-dev liblzma-dev libarchive-dev libgloo-dev
           libgtest-dev libgmock-dev librapidcheck-dev libbenchmark-dev
           python3-pip python3-venv unzip xz-utils ca-certificates  # to fetch LibTorch, data, Python's readers of what we write
-          ccache mold)                                # a faster second build; used where found
+          ccache)                                     # a faster second build; used where found
 if [[ ${1:-} == --dev ]]; then
   packages+=(clang-format-14 clang-tidy-14 libomp-14-dev shellcheck)
 elif [[ ${1:-} == --tests ]]; then
