@@ -103,7 +103,7 @@ class C10dGroup : public AllWorkers {
   // `name`: tells it from the other groups of these workers.
   C10dGroup(std::shared_ptr<Workers> workers, int64_t size, const std::string& name)
       : workers_(std::move(workers)), watch_(workers_->watch), size_(size) {
-    if (size == 1) return;
+    if (size == 1 && workers_->started > 1) return;  // nobody to connect to
     try {
       Connect(name);
     } catch (const c10::Error& error) {
@@ -220,7 +220,7 @@ class C10dGroup : public AllWorkers {
   Work Begin(const Operation& operation, const at::Tensor& values) {
     CRESCENDO_ASSERT(values.is_non_overlapping_and_dense(), "a tensor for the other workers is dense in memory");
     watch_.Enter();
-    if (size_ == 1) return {};
+    if (!gloo_) return {};
     std::vector<at::Tensor> tensors{values};
     try {
 #ifdef CRESCENDO_CUDA
@@ -291,6 +291,11 @@ class C10dGroup : public AllWorkers {
 std::unique_ptr<AllWorkers> JoinGroup(const WorkerPlace& place, at::Device device, milliseconds timeout,
                                       milliseconds join_timeout) {
   if (place.size == 1) return std::make_unique<LocalGroup>();
+  return JoinGroupOverC10d(place, device, timeout, join_timeout);
+}
+
+std::unique_ptr<AllWorkers> JoinGroupOverC10d(const WorkerPlace& place, at::Device device, milliseconds timeout,
+                                              milliseconds join_timeout) {
   // What fails here is reported by an exception that names the worker; c10d would print stack traces besides.
   if (SystemEnvironment("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = c10::GLOG_FATAL;
   const auto workers = std::make_shared<Workers>(place, device, timeout, join_timeout);

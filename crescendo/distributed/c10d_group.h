@@ -23,4 +23,10 @@ namespace crescendo::distributed {
 std::unique_ptr<AllWorkers> JoinGroup(const WorkerPlace& place, at::Device device, std::chrono::milliseconds timeout,
                                       std::chrono::milliseconds join_timeout);
 
+// The same over c10d also where there is no other: what is added up then goes through Gloo or NCCL all the same, so
+// that these can be tried on a machine with one GPU.
+std::unique_ptr<AllWorkers> JoinGroupOverC10d(const WorkerPlace& place, at::Device device,
+                                              std::chrono::milliseconds timeout,
+                                              std::chrono::milliseconds join_timeout);
+
 }  // namespace crescendo::distributed

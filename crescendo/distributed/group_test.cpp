@@ -18,6 +18,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/distributed/test_support.h"
+#include "tests/support/test_device.h"
 
 namespace crescendo::distributed {
 namespace {
@@ -313,6 +314,26 @@ TEST(Group, WorkerThatDoesNotComeToALargerGroupIsNamed) {
   for (const std::string& message : messages) {
     EXPECT_THAT(message, AllOf(HasSubstr("worker 1 (process"), HasSubstr("lives, but the others have waited for it")));
   }
+}
+
+// Gloo, and on a GPU (CRESCENDO_TEST_DEVICE=cuda) NCCL, with one rank.
+TEST(Group, OneWorkerOverC10dKeepsWhatItHas) {
+  const at::Device device = support::TestDevice();
+  Descriptor listener = ListenOn("127.0.0.1", 0);
+  const int64_t port = PortOf(listener);
+  const std::unique_ptr<AllWorkers> group =
+      JoinGroupOverC10d(PlaceOnLoopback(0, 1, port, listener.Release()), device, kPatience, kPatience);
+  EXPECT_EQ(group->size(), 1);
+  const at::Tensor values = at::arange(6).to(device, at::kFloat).view({2, 3});
+  const at::Tensor before = values.clone();
+  const std::unique_ptr<Group::Pending> sum = group->BeginSum(values);
+  sum->Wait();
+  group->Max(values);
+  group->Broadcast(values);
+  EXPECT_TRUE(values.equal(before));
+  EXPECT_EQ(group->Min(7), 7);
+  EXPECT_EQ(group->BroadcastText("words"), "words");
+  group->Barrier();
 }
 
 // The addresses on which this process listens, as /proc/net writes them.

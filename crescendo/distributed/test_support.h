@@ -22,6 +22,7 @@ inline constexpr std::chrono::milliseconds kPatience{60'000};
 inline WorkerPlace PlaceOnLoopback(int64_t rank, int64_t size, int64_t port, int listener) {
   WorkerPlace place;
   place.rank = rank;
+  place.local_rank = rank;  // a GPU each, where the test is on GPUs
   place.size = size;
   place.master_address = "127.0.0.1";
   place.master_port = port;

@@ -60,6 +60,7 @@ Watch::Watch(int64_t rank, int64_t size, Descriptor socket, milliseconds timeout
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (rank == 0) {
     listener_ = std::move(socket);
+    complete_ = size == 1;
   } else {
     Peer judge{.connection = LineConnection(std::move(socket)), .name = "worker 0", .heard = created_};
     judge.connection.Send(fmt::format("hello {} {}", rank, ProcessAndHost()));

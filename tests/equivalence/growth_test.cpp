@@ -35,10 +35,7 @@ std::vector<std::string> Growing(std::vector<std::string> overrides, int64_t wor
   return overrides;
 }
 
-class Growth : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { at::set_num_threads(1); }
-};
+using Growth = support::SeveralWorkers;
 
 TEST_F(Growth, OneTwoThreeWorkersDifferFromAFixedNumberByTheOrderOfSums) {
   const std::vector<std::string> slow = {"reference.learning_rate=0.005"};

@@ -23,6 +23,8 @@ class Reproducible : public ::testing::Test {
   }
 };
 
+using ReproducibleWorkers = support::SeveralWorkers;
+
 // Each kind with batches of 8, 16 and 32, which ghosts of 4 or of 5 (whose sizes differ) cut in different ways.
 TEST_F(Reproducible, MicroBatchesChangeNoBit) {
   const std::vector<std::vector<std::string>> kinds = {
@@ -46,7 +48,7 @@ TEST_F(Reproducible, MicroBatchesChangeNoBit) {
 }
 
 // Shares are uneven, and at a batch of two ghosts the last workers have none.
-TEST_F(Reproducible, WorkersChangeNoBit) {
+TEST_F(ReproducibleWorkers, ChangeNoBit) {
   const std::vector<std::vector<std::string>> kinds = {
       {"run.reproducible=true"},
       {"run.reproducible=true", "model.ghost_batch=5"},

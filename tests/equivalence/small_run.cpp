@@ -1,6 +1,7 @@
 #include "tests/equivalence/small_run.h"
 
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <mutex>
 
 #include "crescendo/config/load.h"
+#include "crescendo/device/device.h"
 #include "crescendo/distributed/test_support.h"
 #include "crescendo/train/growth.h"
 #include "crescendo/train/trainer.h"
@@ -55,6 +57,15 @@ RunResult RunOnWorkers(int64_t workers, const std::vector<std::string>& override
   });
   for (const RunResult& result : results) EXPECT_EQ(LargestDifference(results.front(), result), 0);
   return results.front();
+}
+
+void SeveralWorkers::SetUpTestSuite() { at::set_num_threads(1); }
+
+void SeveralWorkers::SetUp() {
+  constexpr int64_t kMost = 8;
+  if (TestDevice().is_cuda() && device::GpuCount() < kMost) {
+    GTEST_SKIP() << "several workers need a GPU each, up to " << kMost << ", and here are " << device::GpuCount();
+  }
 }
 
 void WithWorkers(int64_t workers, const std::vector<std::string>& overrides,

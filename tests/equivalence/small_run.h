@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <gtest/gtest.h>
 
 #include <functional>
 #include <string>
@@ -70,6 +71,14 @@ RunResult RunSmall(const std::vector<std::string>& overrides);
 // The same with so many workers, each a thread, all of whom must come to compute. All must end with the same bits;
 // returned are worker 0's.
 RunResult RunOnWorkers(int64_t workers, const std::vector<std::string>& overrides);
+
+// The fixture of tests with several workers, up to eight. On GPUs each needs one of its own, and where there are fewer
+// its tests are skipped.
+class SeveralWorkers : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite();
+  void SetUp() override;
+};
 
 // `work` with the parts of SmallOptions, on each worker.
 void WithWorkers(int64_t workers, const std::vector<std::string>& overrides,

@@ -29,10 +29,7 @@ using support::WithWorkers;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class Workers : public ::testing::Test {
- protected:
-  static void SetUpTestSuite() { at::set_num_threads(1); }
-};
+using Workers = support::SeveralWorkers;
 
 // The examples of each update, as the workers together see them: inputs (cropped, mirrored) and labels, in order.
 std::vector<at::Tensor> ExamplesOfUpdates(const config::Options& options, const data::Dataset& train,
