@@ -9,7 +9,7 @@ import argparse, datetime, json, os, pathlib, statistics, subprocess, sys, tempf
 STARTED = int(os.environ.get("CRESCENDO_STARTED", time.time()))
 TIME_LIMIT = 8 * 60
 TESTS = ["crescendo/device/device_test", "crescendo/data/data_test", "crescendo/nn/nn_test", "crescendo/optim/optim_test",
-         "tests/equivalence/equivalence_test"]
+         "crescendo/distributed/distributed_test", "tests/equivalence/equivalence_test"]
 PEER = pathlib.Path(__file__).parent.parent / "benchmarks/peers/pytorch_wrn.py"
 
 CONFIG = """
@@ -37,6 +37,8 @@ device = "{device}"
 precision = "{precision}"
 micro_batch = "auto"
 gpu_norm_kernels = {kernels}
+gpu_graphs = {graphs}
+log_every = {log_every}
 evaluate_every = "1000ep"
 {threads}
 """
@@ -90,12 +92,13 @@ class Check:
                 print(f"    {test}: {why.splitlines()[0] if why else ''}")
         return results
 
-    def train(self, batch, precision, updates, kernels=False):
+    def train(self, batch, precision, updates, kernels=False, graphs=False):
         """images/s of `crescendo train`, of the second half of its updates."""
         with tempfile.TemporaryDirectory() as folder:
             config = pathlib.Path(folder) / "config.toml"
             config.write_text(CONFIG.format(batch=batch, precision=precision, device=self.a.device, examples=batch * updates,
-                                            kernels="true" if kernels else "false",
+                                            kernels="true" if kernels else "false", graphs="true" if graphs else "false",
+                                            log_every=max(1, updates // 8),  # with graphs nothing waits between two records
                                             threads="threads = 1" if self.small else "",
                                             train_examples=max(10 * batch, 1000 if self.small else 50000), **self.net))
             begin = time.time()
@@ -134,7 +137,7 @@ class Check:
 
     def throughput(self):
         batches = [32, 128] if self.small else [128, 5120]
-        rows = [{"batch": batch, "precision": precision, "crescendo": [], "gpu_norm_kernels": None, "pytorch": {}}
+        rows = [{"batch": batch, "precision": precision, "crescendo": [], "gpu_norm_kernels": None, "gpu_graphs": None, "pytorch": {}}
                 for precision in ("bf16", "fp32") for batch in batches]
         for row in rows:
             updates = self.updates(row["batch"])
@@ -143,6 +146,7 @@ class Check:
                 if mode:
                     row["pytorch"][mode] = self.peer(mode, row["batch"], row["precision"])
             row["gpu_norm_kernels"] = self.train(row["batch"], row["precision"], updates, kernels=True)
+            row["gpu_graphs"] = self.train(row["batch"], row["precision"], updates, kernels=True, graphs=True)
             say(describe(row))
         for mode, needs in (("compile", 60), ("max-autotune", 120)):
             for row in rows[:len(batches)]:  # bf16: what the goals are about
@@ -158,8 +162,9 @@ class Check:
 def describe(row):
     ours = [r["images_per_second"] for r in row["crescendo"] if "images_per_second" in r]
     text = f"batch {row['batch']}, {row['precision']}: crescendo " + (f"{statistics.median(ours):,.0f} images/s" if ours else "FAILED")
-    text += ", with its norm kernels " + (f"{row['gpu_norm_kernels']['images_per_second']:,.0f}" if "images_per_second" in row["gpu_norm_kernels"]
-                                          else "FAILED")
+    for option, name in (("gpu_norm_kernels", "its norm kernels"), ("gpu_graphs", "these and CUDA graphs")):
+        rate = row[option].get("images_per_second")
+        text += f", with {name} " + (f"{rate:,.0f}" if rate else "FAILED")
     for mode, result in row["pytorch"].items():
         if "images_per_second" in result:
             text += f", pytorch {mode} {result['images_per_second']:,.0f}"
@@ -195,7 +200,7 @@ def main():
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(result, indent=1) + "\n")
     bad = [name for name, r in result["tests"].items() if r["failed"] or "ended" in r]
-    bad += [f"training, batch {r['batch']} {r['precision']}" for r in result["throughput"] if any("failed" in o for o in [*r["crescendo"], r["gpu_norm_kernels"]])]
+    bad += [f"training, batch {r['batch']} {r['precision']}" for r in result["throughput"] if any("failed" in o for o in [*r["crescendo"], r["gpu_norm_kernels"], r["gpu_graphs"]])]
     say(f"written: {out}" + (f"; FAILED: {', '.join(bad)}" if bad else "; all tests passed"))
     return 1 if bad else 0
 

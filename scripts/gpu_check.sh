@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/stage.sh
 
-programs=(bin/crescendo crescendo/device/device_test crescendo/data/data_test crescendo/nn/nn_test crescendo/optim/optim_test
+programs=(bin/crescendo crescendo/device/device_test crescendo/data/data_test crescendo/nn/nn_test crescendo/optim/optim_test crescendo/distributed/distributed_test
           tests/equivalence/equivalence_test)
 
 pack() {

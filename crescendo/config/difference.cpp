@@ -22,9 +22,9 @@ Effect EffectOf(std::string_view key) {
   constexpr std::string_view kNothing[] = {"data.folder",       "data.threads",       "data.prefetch",
                                            "run.cache_memory",  "run.worker_timeout", "run.log_every",
                                            "run.evaluate_every"};
-  constexpr std::string_view kRounding[] = {"run.device",       "run.gpu_norm_kernels", "run.micro_batch",
-                                            "run.reproducible", "run.threads",          "run.workers",
-                                            "run.worker_batch"};
+  constexpr std::string_view kRounding[] = {"run.device",      "run.gpu_norm_kernels", "run.gpu_graphs",
+                                            "run.micro_batch", "run.reproducible",     "run.threads",
+                                            "run.workers",     "run.worker_batch"};
   if (std::ranges::count(kNothing, key) > 0 || key.starts_with("checkpoint.")) return Effect::kNothing;
   if (std::ranges::count(kRounding, key) > 0) return Effect::kRounding;
   return Effect::kRun;

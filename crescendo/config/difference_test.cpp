@@ -49,7 +49,7 @@ TEST(Effect, IsThatOfARunWhereNothingElseIsSaid) {
   const auto keys = AllKeys();
   int known = 0;
   for (const std::string& key : keys) known += EffectOf(key) != Effect::kRun ? 1 : 0;
-  EXPECT_EQ(known, 7 + 7 + 6);
+  EXPECT_EQ(known, 7 + 8 + 6);
 }
 
 }  // namespace

@@ -412,6 +412,7 @@ struct RunOptions {
   bool reproducible = false;
   bool cache_memory = true;
   bool gpu_norm_kernels = false;
+  bool gpu_graphs = false;
   Workers workers = Workers::kFixed;
   std::optional<int64_t> worker_batch;
   double worker_timeout = 120;
@@ -442,15 +443,21 @@ struct RunOptions {
          .maximum = 4096,
          .unset = "auto"});
     visit("reproducible", self.reproducible,
-          {.sentence = "on the CPU, equal bits for any number of workers and any micro_batch: each ghost batch is "
-                       "computed alone and sums are taken in a fixed order, at some cost; threads = auto is then 1, "
-                       "since the bits depend on the number"});
+          {.sentence =
+               "equal bits for any number of workers and any micro_batch: each ghost batch is computed alone and "
+               "sums are taken in a fixed order, at some cost; threads = auto is then 1, since the bits depend on "
+               "the number; on a GPU only kernels that repeat their bits are used"});
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
     visit("gpu_norm_kernels", self.gpu_norm_kernels,
           {.sentence =
                "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); off "
                "by default, as no GPU has run them yet"});
+    visit(
+        "gpu_graphs", self.gpu_graphs,
+        {.sentence =
+             "queue each micro-batch on a GPU as one CUDA graph, and read losses only where an update is logged "
+             "(run.log_every), so that the GPU never waits; for one worker; off by default, as no GPU has run it yet"});
     visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
     visit(
         "worker_batch", self.worker_batch,

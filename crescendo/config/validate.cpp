@@ -47,7 +47,7 @@ class Validator {
     CheckMomentumBuffer();
     CheckRates();
     CheckWorkers();
-    CheckReproducible();
+    CheckGraphs();
     CheckPositions();
   }
 
@@ -188,12 +188,12 @@ class Validator {
                      *options_.run.worker_batch, ghost_batch));
   }
 
-  // That run.device = auto finds a GPU is seen where training begins.
-  void CheckReproducible() const {
-    if (!options_.run.reproducible || options_.run.device != DeviceName::kCuda) return;
-    Fail("run.reproducible",
-         "run.reproducible = true with run.device = cuda: it is promised on the CPU only; give run.device = cpu, or "
-         "leave one of them out");
+  void CheckGraphs() const {
+    if (!options_.run.gpu_graphs || !options_.run.reproducible) return;
+    Fail("run.gpu_graphs",
+         "run.gpu_graphs = true with run.reproducible = true: sums in a fixed order are not made of graphs; leave one "
+         "of "
+         "them out");
   }
 
   void CheckMomentum() const {

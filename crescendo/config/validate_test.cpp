@@ -101,9 +101,9 @@ TEST(Validate, RefusesContradictions) {
        "x.toml:5:1: data.pad = 28 must be below 28, the width of the images"},
       {kReference + "[data]\nname = 'synthetic'\nimage_size = 4",
        "x.toml:5:1: data.pad = 4 must be below 4, the width of the images"},
-      {kReference + "[run]\ndevice = 'cuda'\nreproducible = true",
-       "x.toml:5:1: run.reproducible = true with run.device = cuda: it is promised on the CPU only; give run.device = "
-       "cpu, or leave one of them out"},
+      {kReference + "[run]\ngpu_graphs = true\nreproducible = true",
+       "x.toml:4:1: run.gpu_graphs = true with run.reproducible = true: sums in a fixed order are not made of graphs; "
+       "leave one of them out"},
       {kReference + "momentum = 0.9\n[optimizer]\nname = 'sgd'",
        "x.toml:3:1: reference.momentum = 0.9 with optimizer.name = sgd, which has no momentum: give 0, or "
        "optimizer.name = "

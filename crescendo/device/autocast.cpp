@@ -3,6 +3,14 @@
 #include <ATen/autocast_mode.h>
 
 namespace crescendo::device {
+namespace {
+
+// The copies of the weights must not outlive the step that changes the weights.
+void LeaveCasts() {
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+}
+
+}  // namespace
 
 Autocast::Autocast(c10::Device device, config::Precision precision)
     : device_(device.type()),
@@ -14,10 +22,13 @@ Autocast::Autocast(c10::Device device, config::Precision precision)
 }
 
 Autocast::~Autocast() {
-  // The copies of the weights must not outlive the step that changes the weights.
-  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  LeaveCasts();
   at::autocast::set_autocast_enabled(device_, was_enabled_);
   at::autocast::set_autocast_dtype(device_, previous_type_);
 }
+
+KeptCasts::KeptCasts() { at::autocast::increment_nesting(); }
+
+KeptCasts::~KeptCasts() { LeaveCasts(); }
 
 }  // namespace crescendo::device

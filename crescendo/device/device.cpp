@@ -4,6 +4,8 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #ifdef CRESCENDO_CUDA
 #include <c10/cuda/CUDAFunctions.h>
 #endif
@@ -93,6 +95,16 @@ int64_t GpuCount() {
 void KeepFp32Exact() {
   at::globalContext().setAllowTF32CuDNN(false);
   at::globalContext().setAllowTF32CuBLAS(false);
+}
+
+void RepeatBits(c10::Device device) {
+  if (!device.is_cuda()) return;
+  // cuBLAS repeats its bits only with a workspace of its own for each stream, and reads this when it is first used.
+  (void)::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  at::globalContext().setBenchmarkCuDNN(false);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  at::globalContext().setDeterministicFillUninitializedMemory(false);  // which is for finding faults
 }
 
 void SetThreads(std::optional<int64_t> threads) {

@@ -27,6 +27,10 @@ int64_t GpuCount();
 // TF32, which has the ten fraction bits of fp16: run.precision = bf16 is the way to trade exactness for speed.
 void KeepFp32Exact();
 
+// From here on a GPU computes with kernels only that give the same bits each time for the same inputs; an operator that
+// has none is a c10::Error that names it. The CPU's all do. To be called before the first work on the device.
+void RepeatBits(c10::Device device);
+
 // How many threads the operators compute with on the CPU. nullopt: one per core this process may use. Call it before
 // the first operator, on the thread that trains: OpenMP keeps the number per thread.
 void SetThreads(std::optional<int64_t> threads);

@@ -29,6 +29,7 @@ GroupedOptimizer::GroupedOptimizer(const config::OptimizerOptions& options, std:
 void GroupedOptimizer::Step(const StepSetting& setting) {
   CRESCENDO_ASSERT(std::isfinite(setting.learning_rate) && setting.momentum >= 0 && setting.momentum < 1,
                    fmt::format("learning rate {}, momentum {}", setting.learning_rate, setting.momentum));
+  CRESCENDO_ASSERT(!setting.skip.defined() || CanSkip(), "only some rules can leave out a step");
   const at::NoGradGuard no_gradients;
   std::array<Group, 2> groups;
   groups[1].spared = true;
@@ -73,7 +74,7 @@ at::Tensor GroupedOptimizer::AddCounters(const std::string& name, double initial
 
 double GroupedOptimizer::DecayUnlessCoupled(const Group& group, double learning_rate) const {
   const double weight_decay = WeightDecayOf(group);
-  if (options_.decay == config::WeightDecay::kCoupled || weight_decay == 0) return weight_decay;
+  if (!DecaysApart() || weight_decay == 0) return weight_decay;
   at::_foreach_mul_(group.weights, 1 - learning_rate * weight_decay);
   return 0;
 }

@@ -45,6 +45,9 @@ class GroupedOptimizer : public Optimizer {
   // The weight-decay factor of the group: 0 where it is spared.
   double WeightDecayOf(const Group& group) const { return group.spared ? 0 : options_.weight_decay; }
 
+  // Whether decay is a step of its own: decoupled, and not 0.
+  bool DecaysApart() const { return options_.decay == config::WeightDecay::kDecoupled && options_.weight_decay != 0; }
+
   // Decays the group now if decay is decoupled; returns the factor that is left to be coupled to the gradient.
   double DecayUnlessCoupled(const Group& group, double learning_rate) const;
 

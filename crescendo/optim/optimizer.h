@@ -37,6 +37,9 @@ struct Parameter {
 struct StepSetting {
   double learning_rate = 0;
   double momentum = 0;
+  // A float without dimensions on the parameters' device: where it is 1 the step changes nothing, and the host need not
+  // know. Undefined: the step is taken. Only for a rule that CanSkip().
+  at::Tensor skip{};
 };
 
 struct StateTensor {
@@ -51,6 +54,9 @@ class Optimizer {
   // One step along the parameters' .grad, which is read and left as it is. A parameter whose .grad is undefined takes
   // no step: it does not decay and its state does not change.
   virtual void Step(const StepSetting& setting) = 0;
+
+  // Whether Step heeds StepSetting::skip: the rules that count nothing on the host and consist of one kernel.
+  virtual bool CanSkip() const { return false; }
 
   // Forgets the gradients: .grad becomes undefined. Faster than zeros: the next backward pass hands over its first
   // gradient as it is, where zeros would have to be written and then added to.

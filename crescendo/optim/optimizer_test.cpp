@@ -1,5 +1,7 @@
 #include "crescendo/optim/optimizer.h"
 
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -209,6 +211,37 @@ TEST(Optimizer, NoGradientMeansNoStepNoDecayAndNoChangeOfState) {
     subject.Step({0.1, momentum}, {{}, {}});
     EXPECT_TRUE(subject.parameters[0].equal(weight));
   });
+}
+
+// What a trainer relies on that finds out later that a loss was not finite.
+TEST(Optimizer, AStepThatIsSkippedChangesNothing) {
+  const at::Tensor yes = at::ones({}, at::TensorOptions(at::kFloat));
+  const at::Tensor no = at::zeros({}, at::TensorOptions(at::kFloat));
+  for (const OptimizerName name : {OptimizerName::kSgd, OptimizerName::kMomentum, OptimizerName::kNesterov}) {
+    OptimizerOptions options = Named(name);
+    options.weight_decay = 0.1;
+    const double momentum = name == OptimizerName::kSgd ? 0 : 0.9;
+    Subject subject(options, {Doubles({1, 2}), Doubles({3})});
+    Subject never_asked(options, {Doubles({1, 2}), Doubles({3})});
+    ASSERT_TRUE(subject.optimizer->CanSkip());
+    const std::vector<at::Tensor> gradients = {Doubles({0.5, -1}), Doubles({2})};
+    const std::vector<at::Tensor> no_numbers = {Doubles({NAN, -INFINITY}), Doubles({NAN})};
+    subject.Step({0.1, momentum, no}, gradients);
+    subject.Step({0.1, momentum, yes}, no_numbers);
+    subject.Step({0.1, momentum, no}, gradients);
+    never_asked.Step({0.1, momentum}, gradients);
+    never_asked.Step({0.1, momentum}, gradients);
+    for (size_t p = 0; p < 2; ++p) EXPECT_EQ(Values(subject.parameters[p]), Values(never_asked.parameters[p]));
+  }
+}
+
+TEST(Optimizer, OnlyRulesOfOneKernelCanSkip) {
+  OptimizerOptions decays_apart = Named(OptimizerName::kMomentum);
+  decays_apart.weight_decay = 0.1;
+  decays_apart.decay = config::WeightDecay::kDecoupled;
+  EXPECT_FALSE(Subject(decays_apart, {Doubles({1})}).optimizer->CanSkip());
+  EXPECT_FALSE(Subject(Named(OptimizerName::kAdam), {Doubles({1})}).optimizer->CanSkip());
+  EXPECT_FALSE(Subject(Named(OptimizerName::kLars), {Doubles({1})}).optimizer->CanSkip());
 }
 
 TEST(Optimizer, TheOrderOfTheParametersDoesNotMatter) {

@@ -3,16 +3,25 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "crescendo/base/error.h"
 
 namespace crescendo::optim {
+namespace {
+
+std::optional<at::Tensor> SkipOf(const StepSetting& setting) {
+  return setting.skip.defined() ? std::optional(setting.skip) : std::nullopt;
+}
+
+}  // namespace
 
 void Sgd::StepGroup(const Group& group, const StepSetting& setting) {
   CRESCENDO_ASSERT(setting.momentum == 0, fmt::format("plain SGD was given momentum {}", setting.momentum));
   const double coupled_decay = DecayUnlessCoupled(group, setting.learning_rate);
   at::_fused_sgd_(group.weights, group.gradients, /*momentum_buffer_list=*/{}, coupled_decay, /*momentum=*/0,
                   setting.learning_rate, /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false,
-                  /*is_first_step=*/false);
+                  /*is_first_step=*/false, /*grad_scale=*/{}, SkipOf(setting));
 }
 
 Momentum::Momentum(const config::OptimizerOptions& options, std::vector<Parameter> parameters)
@@ -30,7 +39,8 @@ void MomentumStep(at::TensorList weights, at::TensorList gradients, at::TensorLi
   // back. A first step at any momentum does what the formula says at 0: A <- g, and w <- w - lr A.
   const bool no_momentum = setting.momentum == 0;
   at::_fused_sgd_(weights, gradients, buffers, coupled_decay, no_momentum ? 1 : setting.momentum, setting.learning_rate,
-                  /*dampening=*/0, nesterov && !no_momentum, /*maximize=*/false, /*is_first_step=*/no_momentum);
+                  /*dampening=*/0, nesterov && !no_momentum, /*maximize=*/false, /*is_first_step=*/no_momentum,
+                  /*grad_scale=*/{}, SkipOf(setting));
 }
 
 }  // namespace crescendo::optim

@@ -17,6 +17,7 @@ namespace crescendo::optim {
 class Sgd final : public GroupedOptimizer {
  public:
   using GroupedOptimizer::GroupedOptimizer;
+  bool CanSkip() const override { return !DecaysApart(); }
   void ScaleMomentum(double /*factor*/) override {}  // there is none
 
  private:
@@ -26,6 +27,7 @@ class Sgd final : public GroupedOptimizer {
 class Momentum final : public GroupedOptimizer {
  public:
   Momentum(const config::OptimizerOptions& options, std::vector<Parameter> parameters);
+  bool CanSkip() const override { return !DecaysApart(); }
   void ScaleMomentum(double factor) override { Scale(buffers_, factor); }
 
  private:

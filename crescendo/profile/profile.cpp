@@ -88,6 +88,7 @@ class Profiler {
   Profiler(train::Parts& parts, size_t phase, const std::atomic<int>& stop)
       : parts_(parts), phase_(parts.plan.phases()[phase]), micro_batch_(MicroBatchOf(parts, stop)), stop_(stop) {
     parts_.options.run.evaluate_every = {1e18, config::Position::Unit::kExamples};
+    parts_.options.run.gpu_graphs = false;  // whose forward and backward cannot be told apart
     FillIn(phase);
   }
 

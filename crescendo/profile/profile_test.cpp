@@ -141,7 +141,6 @@ TEST(Profile, OfALaterPhaseHasItsBatch) {
 }
 
 TEST(Profile, OfReproducibleTrainingCountsGhosts) {
-  if (support::TestDeviceName() != "cpu") GTEST_SKIP() << "run.reproducible is for the CPU";
   const report::Profile profile = ProfileOf({}, {"run.reproducible=true"});
   EXPECT_EQ(Find(profile, "conv").calls, 2);  // two ghosts of four, each alone
   EXPECT_EQ(Find(profile, "conv").forward.flops, 2 * 27 * 8 * 16 * 64);

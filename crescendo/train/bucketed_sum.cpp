@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "crescendo/base/error.h"
+
 namespace crescendo::train {
 namespace {
 
@@ -44,10 +46,11 @@ void BucketedSum::AfterBackward(const at::Tensor& loss) {
   loss_sum_ = loss_sum_.defined() ? loss_sum_.add(value) : value;
 }
 
-Totals BucketedSum::Finish(const WorkerNumbers& numbers) {
+Totals BucketedSum::Finish(const WorkerNumbers& numbers, LossSum loss_sum) {
   const at::NoGradGuard no_gradients;
+  CRESCENDO_ASSERT(loss_sum == LossSum::kRead || group_.size() == 1, "a sum over workers is known to all of them");
   WorkerNumbers own = numbers;
-  if (loss_sum_.defined()) own.loss_sum = loss_sum_.item<double>();
+  if (loss_sum_.defined() && loss_sum == LossSum::kRead) own.loss_sum = loss_sum_.item<double>();
   gradients_.SendRest();
   std::unique_ptr<distributed::Group::Pending> statistics;
   if (flat_statistics_.defined()) {
@@ -61,7 +64,9 @@ Totals BucketedSum::Finish(const WorkerNumbers& numbers) {
     statistics->Wait();
     Unpack(flat_statistics_, statistics_);
   }
-  return numbers_sum.Wait();
+  Totals totals = numbers_sum.Wait();
+  if (loss_sum == LossSum::kLeave) totals.unread_loss_sum = loss_sum_;
+  return totals;
 }
 
 }  // namespace crescendo::train

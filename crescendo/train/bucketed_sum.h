@@ -28,7 +28,7 @@ class BucketedSum : public UpdateSum {
   void Begin(const schedule::RankShare& share) override;
   void BeforeForward(bool last_of_share) override;
   void AfterBackward(const at::Tensor& loss) override;
-  Totals Finish(const WorkerNumbers& numbers) override;
+  Totals Finish(const WorkerNumbers& numbers, LossSum loss_sum) override;
 
  private:
   distributed::Group& group_;

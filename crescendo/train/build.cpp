@@ -1,5 +1,7 @@
 #include "crescendo/train/build.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -45,14 +47,14 @@ schedule::Plan BuildPlan(const config::Options& options) {
 distributed::WorkerPlace ThisWorker() { return distributed::FindPlace(distributed::SystemEnvironment); }
 
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
-  const at::Device device = device::ChooseDevice(options.run.device, place.local_rank);
-  if (options.run.reproducible && device.is_cuda()) {
-    throw UserError(
-        "run.reproducible = true is promised on the CPU only, and run.device = auto has found a GPU: give run.device = "
-        "cpu, or leave run.reproducible out");
+  if (options.run.gpu_graphs && place.size > 1) {
+    throw UserError(fmt::format(
+        "run.gpu_graphs = true is for one worker, and this run has {}: start one, or leave it out", place.size));
   }
+  const at::Device device = device::ChooseDevice(options.run.device, place.local_rank);
   UseThreads(options, place.workers_on_same_cores);
   device::KeepFp32Exact();
+  if (options.run.reproducible) device::RepeatBits(device);
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   nn::UseGhostNormKernels(options.run.gpu_norm_kernels);
   const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));

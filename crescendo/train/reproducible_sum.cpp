@@ -50,7 +50,8 @@ void ReproducibleSum::AfterBackward(const at::Tensor& loss) {
   tree_.Add(ghost_++, std::move(values));
 }
 
-Totals ReproducibleSum::Finish(const WorkerNumbers& numbers) {
+Totals ReproducibleSum::Finish(const WorkerNumbers& numbers, LossSum loss_sum) {
+  CRESCENDO_ASSERT(loss_sum == LossSum::kRead, "a sum over workers is known to all of them");
   const at::NoGradGuard no_gradients;
   Totals totals = NumbersSum(group_, numbers).Wait();
   if (totals.stop_signal != 0) return totals;  // some ghosts are missing, and nobody needs the sum

@@ -31,7 +31,7 @@ class ReproducibleSum : public UpdateSum {
   void Begin(const schedule::RankShare& share) override;
   void BeforeForward(bool last_of_share) override;
   void AfterBackward(const at::Tensor& loss) override;
-  Totals Finish(const WorkerNumbers& numbers) override;
+  Totals Finish(const WorkerNumbers& numbers, LossSum loss_sum) override;
 
  private:
   TreeSum Gather() const;

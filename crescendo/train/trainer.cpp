@@ -2,19 +2,22 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_foreach_copy.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/maximum.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "crescendo/base/error.h"
 #include "crescendo/device/autocast.h"
 #include "crescendo/device/memory.h"
 #include "crescendo/device/profile_scope.h"
+#include "crescendo/device/work_graph.h"
 #include "crescendo/nn/backward.h"
 #include "crescendo/nn/loss.h"
 #include "crescendo/train/evaluate.h"
@@ -30,6 +33,10 @@ using schedule::MicroBatch;
 using schedule::Setting;
 using schedule::Updates;
 using std::chrono::steady_clock;
+
+// Of updates whose losses are left on the device: their memory, and what is computed in vain after one that is not
+// finite.
+constexpr size_t kMostUnread = 256;
 
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
@@ -53,12 +60,18 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
               {.device = parts.device, .memory_for_data = MemoryForData(parts)}),
       ahead_(parts.plan, start.examples),
       position_(start),
+      statistics_(*parts.model),
       group_wait_outside_(parts.group->waited_seconds()),
       start_seconds_(start.train_seconds),
       created_(steady_clock::now()),
       seconds_at_record_(start.train_seconds),
       examples_at_record_(start.examples) {
-  for (const nn::NamedTensor& buffer : parts_.model->buffers()) statistics_.push_back(buffer.value);
+  if (!parts_.options.run.gpu_graphs) return;
+  recorded_.emplace(parts_.device, *parts_.model,
+                    [this](const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale) {
+                      return ForwardAndBackward(batch, ghosts, scale);
+                    });
+  if (parts_.optimizer->CanSkip()) failed_ = at::zeros({}, at::TensorOptions(at::kFloat).device(parts_.device));
 }
 
 report::RunEnd Trainer::Train() {
@@ -71,6 +84,8 @@ report::RunEnd Trainer::Train() {
 }
 
 void Trainer::Walk() {
+  std::optional<device::OwnStream> stream;
+  if (recorded_) stream.emplace(parts_.device);
   if (parts_.group->size() < parts_.all_workers->size()) TellWorkers();
   for (schedule::Plan::Cursor cursor(parts_.plan, position_.examples); !cursor.AtEnd(); cursor.Advance()) {
     const Setting& setting = cursor.setting();
@@ -78,12 +93,15 @@ void Trainer::Walk() {
     ForgetShapes(setting);
     const auto begin = steady_clock::now();
     if (!Step(setting)) return;
-    position_.train_seconds += SecondsSince(begin);
+    const bool record_due = IsRecordDue(setting);
     const bool evaluation_due = setting.end / evaluate_every_ > position_.examples / evaluate_every_;
     position_.updates = setting.update + Updates{1};
     position_.examples = setting.end;
-    Record(setting);
+    if ((record_due || evaluation_due || unread_.size() == kMostUnread) && !Settle()) return;
+    position_.train_seconds += SecondsSince(begin);
+    if (record_due) Record(setting);
     if (evaluation_due) EvaluateNow();
+    if (!unread_.empty()) continue;
     for (Observer* observer : observers_) observer->OnBoundary(position());
     at_boundary_ = true;
   }
@@ -117,26 +135,32 @@ void Trainer::TellWorkers() {
 // One update, in the order things happen.
 bool Trainer::Step(const Setting& setting) {
   const ProfileScope update_scope("update");
-  RememberStatistics();
+  // A momentum buffer must not be scaled for an update that is then left out.
+  const bool leave = failed_.defined() && !IsMomentumCorner(setting);
+  if (!leave && !Settle()) return false;
+  statistics_.Remember();
   Totals totals;
   try {
-    totals = ComputeGradients(setting);
+    totals = ComputeGradients(setting, leave ? LossSum::kLeave : LossSum::kRead);
   } catch (...) {  // no memory, an example that cannot be made, a worker lost
-    TakeBack();
+    (void)TakeBack();
     throw;
   }
   if (totals.stop_signal != 0) {
+    if (!TakeBack()) return false;
     end_ = report::RunEnd::kInterrupted;
     stop_signal_ = totals.stop_signal;
     reason_ = fmt::format("stopped by signal {}", stop_signal_);
-    TakeBack();
     return false;
+  }
+  if (leave) {
+    StepUnread(setting, totals.unread_loss_sum);
+    return true;
   }
   const double loss = totals.loss_sum / static_cast<double>(setting.global_batch.value());
   if (!std::isfinite(loss)) {
-    end_ = report::RunEnd::kFailed;
-    reason_ = LossIsNotFinite(loss, setting);
-    TakeBack();
+    FailAt(setting, loss);
+    (void)TakeBack();
     return false;
   }
   position_.loss = loss;
@@ -149,13 +173,59 @@ bool Trainer::Step(const Setting& setting) {
   return true;
 }
 
+// The rest of a step whose loss nobody has looked at: the device leaves it out where that, or one before, is not
+// finite.
+void Trainer::StepUnread(const Setting& setting, const at::Tensor& loss_sum) {
+  const at::NoGradGuard no_gradients;
+  failed_ = at::maximum(failed_, loss_sum.isfinite().logical_not().to(at::kFloat));
+  statistics_.TakeBackWhere(failed_);
+
+  at_boundary_ = false;
+  const ProfileScope optimizer_scope("optimizer");
+  parts_.optimizer->Step({setting.learning_rate, setting.momentum, failed_});
+  parts_.optimizer->ZeroGradients();
+  unread_.push_back({setting, loss_sum, position_});
+  position_.momentum = setting.momentum;
+  position_.phase_batch = parts_.plan.phases()[setting.phase].global_batch;
+}
+
+// Reads the losses that were left on the device.
+bool Trainer::Settle() {
+  if (unread_.empty()) return true;
+  const std::vector<Unread> updates = std::exchange(unread_, {});
+  std::vector<at::Tensor> sums;
+  for (const Unread& update : updates) sums.push_back(update.loss_sum);
+  const at::Tensor on_host = at::stack(sums).to(at::kCPU, at::kDouble);  // waits for the device
+  const auto* sum = on_host.const_data_ptr<double>();
+  double last_loss = updates.front().before.loss;
+  for (const Unread& update : updates) {
+    const double loss = *sum++ / static_cast<double>(update.setting.global_batch.value());
+    if (!std::isfinite(loss)) {
+      position_ = update.before;
+      position_.loss = last_loss;
+      at_boundary_ = true;
+      FailAt(update.setting, loss);
+      return false;
+    }
+    last_loss = loss;
+  }
+  position_.loss = last_loss;
+  return true;
+}
+
 // This worker's share of an update, and the sum over all workers.
-Totals Trainer::ComputeGradients(const Setting& setting) {
+Totals Trainer::ComputeGradients(const Setting& setting, LossSum loss_sum) {
   const schedule::RankShare share = ShareOf(parts_, setting);
   const std::vector<MicroBatch> micro_batches = schedule::SplitIntoMicroBatches(share, micro_batch_);
   WorkerNumbers numbers = NumbersSoFar();
   numbers.stop_signal = StopSignal();  // also of a worker that has no share
   sum_->Begin(share);
+  std::optional<device::KeptCasts> kept_casts;
+  if (recorded_) {
+    recorded_->BeginUpdate();
+  } else {
+    kept_casts.emplace();  // a graph has the copies of the weights that it was recorded with, and makes them anew
+  }
   for (const MicroBatch& part : micro_batches) {
     numbers.stop_signal = StopSignal();
     if (numbers.stop_signal != 0) break;
@@ -167,7 +237,7 @@ Totals Trainer::ComputeGradients(const Setting& setting) {
     sum_->AfterBackward(loss);
   }
   const ProfileScope scope("reduce");
-  Totals totals = sum_->Finish(numbers);
+  Totals totals = sum_->Finish(numbers, loss_sum);
   workers_ = totals.workers;
   examples_computed_ += share.size;
   return totals;
@@ -184,15 +254,23 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
     batch.inputs = batch.inputs.to(parts_.device, /*non_blocking=*/true);
     batch.labels = batch.labels.to(parts_.device, /*non_blocking=*/true);
   }
+  // The one division by the global batch: of the gradient that backward begins with.
+  const double scale = 1 / static_cast<double>(global_batch.value());
+  if (recorded_) return recorded_->Run(batch, part.ghosts, scale);
+  return ForwardAndBackward(batch, part.ghosts,
+                            at::full({}, scale, at::TensorOptions(at::kFloat).device(parts_.device)));
+}
+
+at::Tensor Trainer::ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts,
+                                       const at::Tensor& scale) {
   at::Tensor loss;
   {
     const ProfileScope scope("forward");
     const device::Autocast autocast(parts_.device, parts_.options.run.precision);
-    loss = nn::SummedCrossEntropy(parts_.model->Forward(batch.inputs, part.ghosts), batch.labels);
+    loss = nn::SummedCrossEntropy(parts_.model->Forward(batch.inputs, ghosts), batch.labels);
   }
   const ProfileScope scope("backward");
-  // The one division by the global batch: of the gradient that backward begins with.
-  nn::Backward(loss, at::full({}, 1 / static_cast<double>(global_batch.value()), loss.options()));
+  nn::Backward(loss, scale);
   return loss.detach();
 }
 
@@ -245,28 +323,22 @@ std::vector<report::WorkerRecord> Trainer::WorkersSinceLastRecord() {
   return records;
 }
 
-void Trainer::RememberStatistics() {
-  const at::NoGradGuard no_gradients;
-  if (statistics_.empty()) return;
-  if (statistics_before_.empty()) {
-    for (const at::Tensor& tensor : statistics_) statistics_before_.push_back(at::empty_like(tensor));
-  }
-  at::_foreach_copy_(statistics_before_, statistics_);
-}
-
-// Forgets the update in progress.
-void Trainer::TakeBack() {
-  const at::NoGradGuard no_gradients;
-  if (!statistics_.empty()) at::_foreach_copy_(statistics_, statistics_before_);
+// Forgets the update in progress. False: one of those before it, whose losses had not been read, has failed.
+bool Trainer::TakeBack() {
+  statistics_.TakeBack();
   parts_.optimizer->ZeroGradients();
+  const bool all_well = Settle();
+  at_boundary_ = true;
+  return all_well;
 }
 
-std::string Trainer::LossIsNotFinite(double loss, const Setting& setting) const {
+void Trainer::FailAt(const Setting& setting, double loss) {
+  end_ = report::RunEnd::kFailed;
   const std::string before =
       position_.updates == Updates{0}
           ? "there was no update before"
           : fmt::format("the last good loss was {:.6g}, at update {}", position_.loss, position_.updates.value());
-  return fmt::format(
+  reason_ = fmt::format(
       "the loss is {} at update {} (example {}, phase {} of {}: batch {}, learning rate {:.6g}, momentum {:.6g}); {}; "
       "the weights are those before the update",
       std::isnan(loss) ? "nan" : "infinite", setting.update.value() + 1, setting.begin.value(), setting.phase + 1,
@@ -282,10 +354,14 @@ void Trainer::Fail(const std::exception& error) {
   if (!of_another_worker) parts_.group->Abandon(what);
 }
 
+bool Trainer::IsMomentumCorner(const Setting& setting) const {
+  return position_.examples > Examples{0} &&
+         (setting.momentum != position_.momentum ||
+          parts_.plan.phases()[setting.phase].global_batch != position_.phase_batch);
+}
+
 void Trainer::ApplyMomentumCorner(const Setting& setting) {
-  const Examples phase_batch = parts_.plan.phases()[setting.phase].global_batch;
-  const bool changes = position_.examples > Examples{0} &&
-                       (setting.momentum != position_.momentum || phase_batch != position_.phase_batch);
+  const bool changes = IsMomentumCorner(setting);
   if (changes && parts_.options.schedule.momentum_buffer == schedule::MomentumBuffer::kRescale) {
     parts_.optimizer->ScaleMomentum((1 - position_.momentum) / (1 - setting.momentum));
   }
@@ -293,12 +369,14 @@ void Trainer::ApplyMomentumCorner(const Setting& setting) {
     parts_.optimizer->ScaleMomentum(0);
   }
   position_.momentum = setting.momentum;
-  position_.phase_batch = phase_batch;
+  position_.phase_batch = parts_.plan.phases()[setting.phase].global_batch;
+}
+
+bool Trainer::IsRecordDue(const Setting& setting) const {
+  return setting.update.value() % parts_.options.run.log_every == 0 || parts_.plan.IsAtAnEndOfItsPhase(setting);
 }
 
 void Trainer::Record(const Setting& setting) {
-  const bool due = setting.update.value() % parts_.options.run.log_every == 0;
-  if (!due && !parts_.plan.IsAtAnEndOfItsPhase(setting)) return;
   const double seconds = position_.train_seconds;
   report::UpdateRecord record;
   record.setting = setting;

@@ -15,6 +15,10 @@
 // which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update. Where
 // more of them compute a phase than the one before, the group is formed anew between two updates (growth.h).
 //
+// With run.gpu_graphs the host does not wait for a GPU at every update: losses are left there until an update is logged
+// or evaluated or a phase ends, and are read together. Where one of them is not finite, that update and all after it
+// have changed nothing, which the device sees to, and the run has failed at that update, as it would have otherwise.
+//
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
 #pragma once
@@ -23,12 +27,15 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crescendo/data/loader.h"
 #include "crescendo/train/build.h"
 #include "crescendo/train/observer.h"
+#include "crescendo/train/recorded_micro_batches.h"
+#include "crescendo/train/running_statistics.h"
 #include "crescendo/train/update_sum.h"
 
 namespace crescendo::train {
@@ -67,16 +74,20 @@ class Trainer {
   void ForgetShapes(const schedule::Setting& setting);
   void TellWorkers();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
-  Totals ComputeGradients(const schedule::Setting& setting);
+  void StepUnread(const schedule::Setting& setting, const at::Tensor& loss_sum);
+  bool Settle();  // false: one of the losses left unread is not finite, and the run has failed there
+  Totals ComputeGradients(const schedule::Setting& setting, LossSum loss_sum);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
+  at::Tensor ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale);
   void RequestExamples();
   int StopSignal() const;
   WorkerNumbers NumbersSoFar() const;
   std::vector<report::WorkerRecord> WorkersSinceLastRecord();
-  void RememberStatistics();
-  void TakeBack();
-  std::string LossIsNotFinite(double loss, const schedule::Setting& setting) const;
+  bool TakeBack();
+  void FailAt(const schedule::Setting& setting, double loss);  // which is not finite; position_ is before that update
+  bool IsMomentumCorner(const schedule::Setting& setting) const;
   void ApplyMomentumCorner(const schedule::Setting& setting);
+  bool IsRecordDue(const schedule::Setting& setting) const;
   void Record(const schedule::Setting& setting);
   void EvaluateNow();
 
@@ -101,9 +112,17 @@ class Trainer {
   std::string reason_;
   int stop_signal_ = 0;
 
-  // The running statistics before the update in progress: they advance with each forward pass.
-  std::vector<at::Tensor> statistics_;
-  std::vector<at::Tensor> statistics_before_;
+  RunningStatistics statistics_;
+  std::optional<RecordedMicroBatches> recorded_;  // with run.gpu_graphs
+
+  // An update that was computed, and whose loss is still on the device.
+  struct Unread {
+    schedule::Setting setting;
+    at::Tensor loss_sum;
+    RunPosition before;
+  };
+  std::vector<Unread> unread_;
+  at::Tensor failed_;  // on the device, 1 as soon as a loss is not finite; undefined where losses are read at once
 
   std::vector<WorkerNumbers> workers_;  // at the last update
   std::vector<WorkerNumbers> workers_at_record_;

@@ -7,7 +7,7 @@
 //     sum->BeforeForward(it is the last);
 //     ... forward, backward ...
 //     sum->AfterBackward(loss);
-//   const Totals totals = sum->Finish(numbers);    // all workers get the same
+//   const Totals totals = sum->Finish(numbers, LossSum::kRead);    // all workers get the same
 //
 // There are two: in buckets, as fast as it goes (bucketed_sum.h), and with run.reproducible, with bits that do not
 // depend on how the update was shared out (reproducible_sum.h).
@@ -37,10 +37,14 @@ struct WorkerNumbers {
 };
 
 struct Totals {
-  double loss_sum = 0;  // over the global batch
-  int stop_signal = 0;  // of any worker; 0: none. Where there is one, the update was not computed
+  double loss_sum = 0;         // over the global batch
+  at::Tensor unread_loss_sum;  // instead of it, where it was to be left on the device
+  int stop_signal = 0;         // of any worker; 0: none. Where there is one, the update was not computed
   std::vector<WorkerNumbers> workers;
 };
+
+// Whether to wait for the device to know the loss. kLeave: for one worker alone.
+enum class LossSum { kRead, kLeave };
 
 class UpdateSum {
  public:
@@ -55,7 +59,7 @@ class UpdateSum {
 
   // Gradients and running statistics are then those of the whole update, on every worker; but not where a worker was
   // asked to stop.
-  virtual Totals Finish(const WorkerNumbers& numbers) = 0;
+  virtual Totals Finish(const WorkerNumbers& numbers, LossSum loss_sum) = 0;
 };
 
 // `group` and `model` must outlive it.
