@@ -80,7 +80,7 @@ void Measure(distributed::Group& group, int64_t batch, int64_t rounds) {
 int main(int argc, char** argv) {
   using namespace crescendo;  // NOLINT(google-build-using-namespace): a program
   try {
-    if (argc != 3) throw UserError("usage: hidden_sum BATCH ROUNDS, as one of several workers (benchmarks/workers.sh)");
+    if (argc != 3) throw UserError("usage: hidden_sum BATCH ROUNDS, as one of several workers (benchmarks/measure.py)");
     device::InstallCachingCpuAllocator();
     at::set_num_threads(1);
     const auto group = distributed::JoinGroup(distributed::FindPlace(distributed::SystemEnvironment), at::kCPU,

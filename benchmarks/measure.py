@@ -4,10 +4,10 @@
 What is compared is measured in turns, so that a busy or throttled machine troubles both sides alike; a ratio is the median
 of the turns' ratios, and above 1 crescendo is the better. docs/performance.md explains each row.
 """
-import argparse, datetime, json, os, platform, re, signal, statistics, subprocess, sys, tempfile, time
+import argparse, datetime, json, os, platform, re, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROUNDS = 11
-GROUPS = ["small", "start", "memory", "step"]
+GROUPS = ["small", "start", "memory", "runs", "step"]
 
 
 class Report:
@@ -164,6 +164,92 @@ def memory(report, build):
     report.add("peak memory at B=16,000, micro-batch 128", large, "MiB", "B=128", few, few / large, ">= 0.98", few / large >= 0.98)
 
 
+def train(build, folder, *options):
+    """`crescendo train` with these arguments; the records of its log."""
+    run = tempfile.mkdtemp(dir=folder)
+    done = subprocess.run([f"{build}/bin/crescendo", "train", *options, "--out", run, "--force"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"crescendo train {' '.join(options)}: {done.stderr}")
+    with open(f"{run}/run.jsonl") as log:
+        return [json.loads(line) for line in log]
+
+
+def speed(records):
+    """Examples per second of training, without the first update, which warms up."""
+    updates = [r for r in records if r["type"] == "update"]
+    return (updates[-1]["examples"] - updates[0]["examples"]) / (updates[-1]["train_seconds"] - updates[0]["train_seconds"])
+
+
+def in_turns(turns, ours, theirs):
+    """The medians of two figures and of their ratios."""
+    pairs = []
+    for turn in range(turns):
+        first, second = (ours, theirs) if turn % 2 == 0 else (theirs, ours)
+        pair = first(), second()
+        pairs.append(pair if turn % 2 == 0 else pair[::-1])
+    return (statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs), statistics.median(a / b for a, b in pairs))
+
+
+def two_workers(report, build, folder):
+    """WRN-10-2, four ghosts of 32 an update: two for each worker."""
+    network = ["benchmarks/wide_resnet.toml", "model.depth=10", "model.width=2", "model.ghost_batch=32", "run.micro_batch=64",
+               "data.train_examples=2048", "schedule.length=2048sp"]
+    waits = []
+
+    def workers():
+        records = train(build, folder, *network, "--ranks", "2", "run.threads=1")
+        last = [r for r in records if r["type"] == "update"][-1]
+        waits.extend(worker["group_wait_seconds"] / last["train_seconds"] for worker in last["workers"])
+        return speed(records)
+
+    two, one, ratio = in_turns(5, workers, lambda: speed(train(build, folder, *network, "run.threads=2")))
+    report.add("2 workers of one thread, WRN-10-2", two, "images/s", "1 of two", one, ratio, ">= 0.95", ratio >= 0.95)
+    report.add("  a worker waits for the other", 100 * statistics.median(waits), "%")
+
+
+def hidden_sums(report, build):
+    """The sums by themselves: backward alone, followed by them, and with them meanwhile (hidden_sum.cpp)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    workers = [subprocess.Popen([f"{build}/benchmarks/hidden_sum", "32", "30"], stdout=subprocess.PIPE, text=True,
+                                env=dict(os.environ, RANK=rank, LOCAL_RANK=rank, **place)) for rank in ("0", "1")]
+    outputs = [worker.communicate()[0] for worker in workers]
+    alone, after, meanwhile, hidden = map(float, re.findall(r"([-\d.]+) (?:ms|%)", outputs[0]))
+    report.add("  of the sums hidden behind backward, WRN-16-4", hidden, "%", alone_ms=alone, after_ms=after, meanwhile_ms=meanwhile)
+
+
+def checkpoints(report, build, folder):
+    """WRN-16-4 with momentum: 22 MB each, ten in a run."""
+    records = train(build, folder, "benchmarks/wide_resnet.toml", "schedule.length=5120sp", "checkpoint.every=512sp", "checkpoint.minutes=0")
+    end = records[-1]
+    share = end["checkpoint_stall_seconds"] / end["checkpoint_write_seconds"]
+    report.add(f"training waits for {end['checkpoints']} checkpoints, of their writing", 100 * share, "%", goal="< 5", reached=share < 0.05)
+
+
+def reproducible(report, build, folder):
+    """Each ghost alone and sums in a fixed tree, beside normal mode, on one thread. A ratio of 0.5 is twice the time."""
+    rows = {"WRN-16-4, ghosts of 128": (3, ["benchmarks/wide_resnet.toml", "reference.global_batch=512", "run.micro_batch=512",
+                                            "schedule.length=2048sp"]),
+            "WRN-10-1, ghosts of 32": (3, ["benchmarks/wide_resnet.toml", "model.depth=10", "model.width=1", "model.ghost_batch=32",
+                                           "reference.global_batch=512", "run.micro_batch=512", "schedule.length=5120sp"]),
+            "letter net, ghosts of 32": (3, ["recipes/letter/decay.toml", "model.ghost_batch=32", "reference.global_batch=512",
+                                             "run.micro_batch=512", "schedule.length=5ep", "reference.boundaries=[\"4ep\"]"])}
+    for name, (turns, options) in rows.items():
+        ours, normal, ratio = in_turns(turns, lambda: speed(train(build, folder, *options, "run.threads=1", "run.reproducible=true")),
+                                       lambda: speed(train(build, folder, *options, "run.threads=1")))
+        report.add(f"reproducible, {name}", ours, "examples/s", "normal", normal, ratio, ">= 0.5", ratio >= 0.5)
+
+
+def runs(report, build):
+    with tempfile.TemporaryDirectory() as folder:
+        two_workers(report, build, folder)
+        hidden_sums(report, build)
+        checkpoints(report, build, folder)
+        reproducible(report, build, folder)
+
+
 class Program:
     """A program that goes on when it is told to: train_on_request, or pytorch_wrn.py --on-request."""
 
@@ -252,6 +338,8 @@ def main():
         start(report, arguments.build)
     if "memory" in groups:
         memory(report, arguments.build)
+    if "runs" in groups:
+        runs(report, arguments.build)
     if "step" in groups:
         step(report, arguments.build, arguments.pytorch)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures a build that has the target `benchmarks`, prints one table and writes results/bench-MACHINE.json.
 #   benchmarks/run.sh BUILD [GROUP...]    as in: benchmarks/run.sh build/release step
-# Groups: small (plan, loader, updates of small nets), start, memory, step (beside PyTorch). Without any: all.
+# Groups: small (plan, loader, updates of small nets), start, memory, runs (workers, checkpoints, reproducible mode), step (beside
+# PyTorch). Without any: all.
 # PyTorch is fetched the first time (peers/fetch_pytorch.sh), or is that of CRESCENDO_PYTHON=PROGRAM.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
