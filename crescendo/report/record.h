@@ -60,7 +60,7 @@ struct WorkerRecord {
 struct UpdateRecord {
   schedule::Setting setting;
   double epoch = 0;                   // examples seen after this update / N
-  double loss = 0;                    // mean over the global batch, before the step
+  double loss = 0;                    // mean over the examples since the last record, before their updates' steps
   double examples_per_second = 0;     // since the last record
   double seconds = 0;                 // training time so far, without evaluations
   double loader_wait_seconds = 0;     // of that, waiting for examples; worker 0's

@@ -66,6 +66,8 @@ Json ToJson(const RunPosition& position) {
           {"phase_batch", position.phase_batch.value()},
           {"momentum", position.momentum},
           {"loss", position.loss},
+          {"unlogged_loss_sum", position.unlogged_loss_sum},
+          {"unlogged_examples", position.unlogged_examples.value()},
           {"train_seconds", position.train_seconds},
           {"loader_wait_seconds", position.loader_wait_seconds},
           {"total_seconds", position.total_seconds},
@@ -81,6 +83,10 @@ RunPosition PositionFrom(const Json& json) {
   const auto read = [&](const char* key, double& field) { json.at(key).get_to(field); };
   read("momentum", position.momentum);
   read("loss", position.loss);
+  if (json.contains("unlogged_loss_sum")) {  // older checkpoints have none
+    read("unlogged_loss_sum", position.unlogged_loss_sum);
+    position.unlogged_examples = Examples{json.at("unlogged_examples").get<int64_t>()};
+  }
   read("train_seconds", position.train_seconds);
   read("loader_wait_seconds", position.loader_wait_seconds);
   read("total_seconds", position.total_seconds);

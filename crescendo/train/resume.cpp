@@ -208,7 +208,9 @@ Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::strin
     warn(fmt::format("the state of {} means nothing to {}, which begins anew", NameOf(before.optimizer.name),
                      NameOf(next.options.optimizer.name)));
   }
-  // The branch has evaluated nothing yet.
+  // The branch has logged and evaluated nothing yet.
+  state.position.unlogged_loss_sum = 0;
+  state.position.unlogged_examples = Examples{0};
   state.position.evaluation = {};
   state.position.best_accuracy = RunPosition{}.best_accuracy;
   return next;

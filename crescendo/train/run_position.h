@@ -14,7 +14,9 @@ struct RunPosition {
   schedule::Examples phase_batch;
   double momentum = 0;
 
-  double loss = 0;                      // of the last update
+  double loss = 0;               // of the last update
+  double unlogged_loss_sum = 0;  // of the examples of the updates since the last that was logged
+  schedule::Examples unlogged_examples;
   report::EvaluationRecord evaluation;  // the last; updates 0 where there was none
   double best_accuracy = -1;            // of all evaluations
 

@@ -164,6 +164,8 @@ bool Trainer::Step(const Setting& setting) {
     return false;
   }
   position_.loss = loss;
+  position_.unlogged_loss_sum += totals.loss_sum;
+  position_.unlogged_examples += setting.global_batch;
 
   at_boundary_ = false;
   const ProfileScope optimizer_scope("optimizer");
@@ -189,6 +191,12 @@ void Trainer::StepUnread(const Setting& setting, const at::Tensor& loss_sum) {
   position_.phase_batch = parts_.plan.phases()[setting.phase].global_batch;
 }
 
+void Trainer::TakeLossesFrom(const RunPosition& position) {
+  position_.loss = position.loss;
+  position_.unlogged_loss_sum = position.unlogged_loss_sum;
+  position_.unlogged_examples = position.unlogged_examples;
+}
+
 // Reads the losses that were left on the device.
 bool Trainer::Settle() {
   if (unread_.empty()) return true;
@@ -197,19 +205,21 @@ bool Trainer::Settle() {
   for (const Unread& update : updates) sums.push_back(update.loss_sum);
   const at::Tensor on_host = at::stack(sums).to(at::kCPU, at::kDouble);  // waits for the device
   const auto* sum = on_host.const_data_ptr<double>();
-  double last_loss = updates.front().before.loss;
+  RunPosition known = updates.front().before;
   for (const Unread& update : updates) {
-    const double loss = *sum++ / static_cast<double>(update.setting.global_batch.value());
+    const double loss = *sum / static_cast<double>(update.setting.global_batch.value());
     if (!std::isfinite(loss)) {
       position_ = update.before;
-      position_.loss = last_loss;
+      TakeLossesFrom(known);
       at_boundary_ = true;
       FailAt(update.setting, loss);
       return false;
     }
-    last_loss = loss;
+    known.loss = loss;
+    known.unlogged_loss_sum += *sum++;
+    known.unlogged_examples += update.setting.global_batch;
   }
-  position_.loss = last_loss;
+  TakeLossesFrom(known);
   return true;
 }
 
@@ -381,7 +391,9 @@ void Trainer::Record(const Setting& setting) {
   report::UpdateRecord record;
   record.setting = setting;
   record.epoch = EpochOf(parts_.plan, position_.examples);
-  record.loss = position_.loss;
+  record.loss = position_.unlogged_loss_sum / static_cast<double>(position_.unlogged_examples.value());
+  position_.unlogged_loss_sum = 0;
+  position_.unlogged_examples = Examples{0};
   record.examples_per_second = static_cast<double>((position_.examples - examples_at_record_).value()) /
                                std::max(seconds - seconds_at_record_, 1e-9);
   record.seconds = seconds;

@@ -75,6 +75,7 @@ class Trainer {
   void TellWorkers();
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   void StepUnread(const schedule::Setting& setting, const at::Tensor& loss_sum);
+  void TakeLossesFrom(const RunPosition& position);
   bool Settle();  // false: one of the losses left unread is not finite, and the run has failed there
   Totals ComputeGradients(const schedule::Setting& setting, LossSum loss_sum);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);

@@ -53,6 +53,24 @@ TEST_F(TrainerTest, RecordsTheFirstAndLastUpdateOfEachPhaseHoweverSeldomItRecord
   EXPECT_EQ(recorded, expected);
 }
 
+TEST_F(TrainerTest, RecordedLossesAreMeansOverTheExamplesSinceTheRecordBefore) {
+  const std::vector<report::UpdateRecord> all = RunSmall({}).memory.updates;
+  const std::vector<report::UpdateRecord> some = RunSmall({"run.log_every=7"}).memory.updates;
+  ASSERT_LT(some.size(), all.size() / 3);
+  size_t next = 0;
+  for (const report::UpdateRecord& record : some) {
+    double sum = 0;
+    double examples = 0;
+    for (; next < all.size() && all[next].setting.update <= record.setting.update; ++next) {
+      const auto batch = static_cast<double>(all[next].setting.global_batch.value());
+      sum += batch * all[next].loss;
+      examples += batch;
+    }
+    EXPECT_NEAR(record.loss, sum / examples, 1e-9) << "update " << record.setting.update.value();
+  }
+  EXPECT_EQ(next, all.size());
+}
+
 TEST_F(TrainerTest, EvaluatesAtTheGivenPositionsAndAtTheEnd) {
   const RunResult run = RunSmall({"run.evaluate_every=1ep"});
   std::vector<double> epochs;

@@ -76,9 +76,11 @@ TEST_F(Resume, WithEveryOptimizer) {
   }
 }
 
-TEST_F(Resume, InBfloat16AndOfAnMlp) {
-  const std::vector<std::vector<std::string>> kinds = {
-      {"run.precision=bf16"}, {"model.name=mlp", "model.hidden=[32]"}, {"schedule.epoch_tail=drop"}};
+TEST_F(Resume, InBfloat16OfAnMlpAndBetweenTwoRecords) {
+  const std::vector<std::vector<std::string>> kinds = {{"run.precision=bf16"},
+                                                       {"model.name=mlp", "model.hidden=[32]"},
+                                                       {"schedule.epoch_tail=drop"},
+                                                       {"run.log_every=7"}};
   for (const std::vector<std::string>& overrides : kinds) {
     SCOPED_TRACE(overrides.front());
     const fs::path whole = folder_ / (overrides.front() + "_whole");
