@@ -76,7 +76,7 @@ class Runner {
          const std::atomic<int>& stop)
       : study_(study), trials_(trials), options_(options), stop_(stop), lock_(study.runs), board_(options.fd) {
     result_.runs = FindRuns(study, trials);
-    for (const size_t trial : ShuffledOrder(trials.size())) {
+    for (const size_t trial : ShuffledOrder(trials)) {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);

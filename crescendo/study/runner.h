@@ -1,5 +1,5 @@
 // Runs what a study still lacks: each run a process of its own (`crescendo train`), so that one that crashes is a
-// failed run and not the end of the study, several at a time, in an order shuffled over variants and seeds.
+// failed run and not the end of the study, several at a time, in the order of ShuffledOrder.
 //
 //   const RunnerResult result = RunStudy(study, trials, {.program = "/proc/self/exe", .jobs = 2, .cores = 2}, stop);
 //
