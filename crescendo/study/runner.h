@@ -28,6 +28,10 @@ struct RunnerOptions {
   int fd = 2;                     // where progress is shown
 };
 
+// As runs are made whose time is measured: one at a time, since two would take it from each other, and with as many
+// threads as a run has beside the others.
+RunnerOptions AloneOnTheMachine(RunnerOptions options);
+
 struct RunnerResult {
   std::vector<TrialRun> runs;  // one for each trial
   int64_t started = 0;         // in this call

@@ -153,9 +153,10 @@ TEST_F(CompareTest, ADivergedVariantIsAResult) {
 
 TEST_F(CompareTest, EqualWallClockStretchesTheFasterSchedule) {
   WriteStudy("equal = \"wall_clock\"", "[options.schedule]\nlength = \"40ep\"\n");
-  const auto study = Call({"compare", "study.toml", "--jobs", "1"});
+  const auto study = Call({"compare", "study.toml", "--jobs", "2"});
   ASSERT_EQ(study.exit_code, 0) << study.errors;
   EXPECT_THAT(study.errors, HasSubstr("study, pilots: 2 variants, 1 seed, 1 at a time"));
+  EXPECT_THAT(study.errors, HasSubstr("study: 2 variants, 2 seeds, 2 at a time"));
   EXPECT_THAT(study.output, HasSubstr("wall_clock held equal"));
   const auto again = Call({"compare", "study.toml"});  // the pilots are found again, so the lengths are the same
   EXPECT_EQ(again.output, study.output);
