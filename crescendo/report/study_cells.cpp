@@ -23,7 +23,10 @@ std::string Range(const Interval& interval) {
 
 std::string Whole(double value) { return value > 0 ? WithThousands(std::llround(value)) : "-"; }
 
-std::string Seconds(double value) { return value > 0 ? fmt::format("{:.3g}", value) : "-"; }
+std::string Seconds(double value) {
+  if (value >= 100) return WithThousands(std::llround(value));
+  return value > 0 ? fmt::format("{:.3g}", value) : "-";
+}
 
 // "1", "0.462"; as a share it has no unit.
 std::string Ratio(double value, double reference) {

@@ -1,6 +1,7 @@
 #include "crescendo/report/study_results.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -208,36 +209,35 @@ double NoiseDeviation(const std::vector<SettingPoint>& settings) {
 
 // A variant whose [reference] is another has another noise to follow: its deviation from that one would say nothing.
 std::string NoiseSentence(const StudyResults& results, const StudySummary& summary) {
-  double largest = 0;
+  const auto has_another = [&](size_t variant) {
+    return std::ranges::any_of(summary.differences, [&](const OptionDifference& difference) {
+      return difference.key.starts_with("reference.") &&
+             difference.values[variant] != difference.values[results.reference];
+    });
+  };
+  double largest = -1;
   std::string farthest;
-  std::string others;
+  std::vector<std::string> others;
   for (size_t i = 0; i < results.variants.size(); ++i) {
     if (summary.variants[i].settings.empty()) continue;
-    const bool of_its_own = std::ranges::any_of(summary.differences, [&](const OptionDifference& difference) {
-      return difference.key.starts_with("reference.") && difference.values[i] != difference.values[results.reference];
-    });
-    const std::string& name = results.variants[i].name;
-    if (of_its_own) {
-      others += (others.empty() ? "" : ", ") + name;
-      continue;
-    }
-    const double deviation = NoiseDeviation(summary.variants[i].settings);
-    if (farthest.empty() || deviation > largest) {
+    if (has_another(i)) {
+      others.push_back(results.variants[i].name);
+    } else if (const double deviation = NoiseDeviation(summary.variants[i].settings); deviation > largest) {
       largest = deviation;
-      farthest = name;
+      farthest = results.variants[i].name;
     }
   }
   constexpr double kLeastShown = 0.005;
-  std::string sentence;
-  if (!farthest.empty()) {
-    sentence = "largest deviation from the reference's noise: ";
-    sentence += largest < kLeastShown ? "below 0.01 %" : fmt::format("{:.2f} % ({})", largest, farthest);
+  std::vector<std::string> parts;
+  if (largest >= 0) {
+    const std::string shown = largest < kLeastShown ? "below 0.01 %" : fmt::format("{:.2f} % ({})", largest, farthest);
+    parts.push_back("largest deviation from the reference's noise: " + shown);
   }
   if (!others.empty()) {
-    sentence +=
-        fmt::format("{}with a reference of their own, and another noise: {}", sentence.empty() ? "" : "; ", others);
+    parts.push_back(
+        fmt::format("not counted, as another [reference] asks for another noise: {}", fmt::join(others, ", ")));
   }
-  return sentence;
+  return fmt::format("{}", fmt::join(parts, "; "));
 }
 
 std::string ContentOf(const std::string& file) {

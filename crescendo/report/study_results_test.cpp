@@ -199,6 +199,9 @@ TEST(StudyText, CostIsATableBesideTheReference) {
   StudyResults beside_grow = FixtureStudy();
   beside_grow.reference = 2;
   EXPECT_THAT(StudyMarkdown(beside_grow, Summarize(beside_grow)), HasSubstr("| decay | 15,625 | 3.21 | 356 | 1.43 |"));
+  StudyResults slow = FixtureStudy();  // four times as slow
+  for (StudyRun& run : slow.variants[0].runs) run.log->summary.footer->train_seconds *= 4;
+  EXPECT_THAT(StudyMarkdown(slow, Summarize(slow)), HasSubstr("| decay | 15,625 | 1 | 1,425 | 1 |"));
   // Where the two do not compare there is no ratio.
   StudyResults fewer = FixtureStudy();
   fewer.variants[2].runs[3].log->summary.header.test_examples = 9'000;
@@ -225,7 +228,7 @@ TEST(StudySummary, TellsHowFarTheNoiseIsFromTheReferences) {
   EXPECT_EQ(Summarize(results).noise, "largest deviation from the reference's noise: 2.00 % (grow)");
   // Of another reference it says nothing.
   results.variants[2].options.reference.learning_rate = 0.2;
-  EXPECT_EQ(Summarize(results).noise, exact + "; with a reference of their own, and another noise: grow");
+  EXPECT_EQ(Summarize(results).noise, exact + "; not counted, as another [reference] asks for another noise: grow");
 }
 
 TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {

@@ -135,7 +135,8 @@ def check_diverged(page, study, has_curve):
 def check_beyond(page, study, beyond):
     """What is drawn outside the axis is counted below it: the losses of a failed run after it diverged."""
     note = "document.querySelector('#figure-{} .beyond').textContent"
-    assert page.evaluate(note.format("learning_rate")) == ""
+    if all(rate > 0 for variant in study["variants"] for rate in variant["settings"]["learning_rate"]):
+        assert page.evaluate(note.format("learning_rate")) == ""  # a warm-up begins at 0, which has no logarithm
     if beyond is None:
         return
     for _ in range(2):  # logarithmic and not
@@ -241,11 +242,16 @@ def check_colours(page):
         for i in range(curves):
             assert contrast(luminance("#figure-loss path.curve", "stroke", i), ground) > 3, (scheme, i)
     page.media()
-    # Curves differ without their colour too.
+    # Six curves differ without their colour too; more of them by the two together.
     patterns = page.evaluate(
-        "[...document.querySelectorAll('#figure-loss path.curve')].map(p => p.getAttribute('stroke-dasharray'))"
+        "[...document.querySelectorAll('#figure-loss path.curve')]"
+        ".map(p => p.getAttribute('stroke-dasharray') + '; ' + p.getAttribute('stroke'))"
     )
     assert len(set(patterns)) == len(patterns), patterns
+    names = page.evaluate(CURVES.format("loss"))
+    first_six = page.evaluate("study.variants.slice(0, 6).map(variant => variant.name)")
+    dashes = [pattern.split(";")[0] for name, pattern in zip(names, patterns) if name in first_six]
+    assert len(set(dashes)) == len(dashes), dashes
 
 
 def keep_screenshots(page, folder):
