@@ -46,9 +46,9 @@ study::RunnerOptions OptionsFor(const study::Study& study, const Arguments& argu
   return options;
 }
 
-study::RunnerResult Run(const study::Stage& stage, const study::RunnerOptions& options,
-                        const std::atomic<int>& stop_signal) {
+study::RunnerResult Run(const study::Stage& stage, study::RunnerOptions options, const std::atomic<int>& stop_signal) {
   const study::Study& study = stage.study;
+  if (!stage.is_last) options = study::AloneOnTheMachine(options);
   std::cerr << fmt::format("{}: {} variants, {} {}, {} at a time, in {}\n", study.name, study.variants.size(),
                            study.seeds.size(), study.seeds.size() == 1 ? "seed" : "seeds", options.jobs,
                            study.runs.string());

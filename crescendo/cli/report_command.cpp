@@ -48,6 +48,7 @@ struct Arguments {
   ReportFormat format = ReportFormat::kTable;
   bool format_given = false;
   std::optional<int64_t> seeds;
+  std::optional<double> margin;
   int64_t workers = 16;
 };
 
@@ -64,6 +65,11 @@ report::StudyResults Collect(const Arguments& arguments) {
   if (paths.empty()) throw UserError("crescendo report needs the folders of runs, or a study file");
   if (paths.size() == 1 && study::IsStudyFile(paths.front())) {
     const study::Study given = study::LoadStudy(paths.front(), overrides, arguments.seeds);
+    if (arguments.margin) {
+      throw UserError(
+          fmt::format("--margin {} is for runs side by side; {} is a study, which states its own: margin = {}",
+                      *arguments.margin, paths.front().string(), given.margin));
+    }
     const auto [study, trials, is_last] = study::CurrentStage(given, train::BuildPlan);
     return study::CollectStudy(study, trials, study::FindRuns(study, trials));
   }
@@ -76,7 +82,13 @@ report::StudyResults Collect(const Arguments& arguments) {
     throw UserError(
         fmt::format("{} changes a study, and none was given", overrides.empty() ? "--seeds" : overrides.front()));
   }
-  return study::CollectRuns(paths);
+  if (arguments.margin && !(*arguments.margin > 0 && *arguments.margin <= 100)) {
+    throw UserError(
+        fmt::format("--margin {}: it must be above 0 and at most 100, in points of test accuracy", *arguments.margin));
+  }
+  report::StudyResults results = study::CollectRuns(paths);
+  results.margin = arguments.margin.value_or(results.margin);
+  return results;
 }
 
 // Runs of one seed each allow no verdict: side by side they tell their updates and accuracies.
@@ -126,7 +138,9 @@ ReportFormat FormatOf(const Arguments& arguments) {
 void Report(const Arguments& arguments) {
   const ReportFormat format = FormatOf(arguments);
   if (!arguments.out.empty()) RequireOutput("--out", arguments.out);
-  const std::string text = Text(Collect(arguments), format, arguments.workers);
+  const report::StudyResults results = Collect(arguments);
+  if (!results.note.empty()) std::cerr << "crescendo: " << results.note << '\n';
+  const std::string text = Text(results, format, arguments.workers);
   if (arguments.out.empty()) {
     std::cout << text;
     return;
@@ -148,6 +162,11 @@ void AddReportCommand(CLI::App& app, int& /*exit_code*/) {
   command->add_option("--out", arguments->out,
                       "write it into this file, in the format of its ending unless --format says otherwise");
   command->add_option("--seeds", arguments->seeds, "of a study: the seeds 1 to this, instead of its own");
+  command->add_option(
+      "--margin", arguments->margin,
+      fmt::format("of runs: differences of the test accuracy below this do not matter, in points; {} if not "
+                  "given. A study states its own",
+                  report::StudyResults{}.margin));
   command->add_option("--workers", arguments->workers, "of a study: how many workers to estimate the time for")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();

@@ -1,6 +1,7 @@
 #include "crescendo/report/study_cells.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -22,10 +23,18 @@ std::string Range(const Interval& interval) {
 
 std::string Whole(double value) { return value > 0 ? WithThousands(std::llround(value)) : "-"; }
 
-std::string Seconds(double value) { return value > 0 ? fmt::format("{:.3g}", value) : "-"; }
+std::string Seconds(double value) {
+  if (value >= 100) return WithThousands(std::llround(value));
+  return value > 0 ? fmt::format("{:.3g}", value) : "-";
+}
 
-std::string Workers(const StudySummary& summary) {
-  return fmt::format("{} {}", summary.workers, summary.workers == 1 ? "worker" : "workers");
+// "1", "0.462"; as a share it has no unit.
+std::string Ratio(double value, double reference) {
+  return value > 0 && reference > 0 ? fmt::format("{:.3g}", value / reference) : "-";
+}
+
+bool AreCompared(const StudyResults& results, const StudySummary& summary) {
+  return summary.no_verdict.empty() && results.variants.size() > 1;
 }
 
 // "5", or "4 + 1 failed", "3 of 5".
@@ -41,28 +50,12 @@ std::string Runs(const VariantSummary& row) {
 }  // namespace
 
 Cells ResultCells(const StudySummary& summary) {
-  const bool estimated =
-      std::ranges::any_of(summary.variants, [](const VariantSummary& row) { return !row.seconds_on_workers.empty(); });
   Cells cells;
-  cells.names = {"variant",     "runs",   "mean",  "deviation", "95 % interval (t)",
-                 "(bootstrap)", "median", "worst", "updates",   "seconds"};
-  if (estimated) cells.names.push_back("on " + Workers(summary));
+  cells.names = {"variant", "runs", "mean", "deviation", "95 % interval (t)", "(bootstrap)", "median", "worst"};
   for (const VariantSummary& row : summary.variants) {
     std::vector<std::string>& line = cells.rows.emplace_back();
-    line = {row.analysis.name,
-            Runs(row),
-            "-",
-            "-",
-            "-",
-            "-",
-            Percent(row.analysis.median),
-            Percent(row.analysis.worst),
-            Whole(row.updates),
-            Seconds(row.seconds)};
-    if (estimated) {
-      const auto on_workers = row.seconds_on_workers.find(summary.workers);
-      line.push_back(on_workers == row.seconds_on_workers.end() ? "-" : Seconds(on_workers->second));
-    }
+    line = {row.analysis.name,          Runs(row), "-", "-", "-", "-", Percent(row.analysis.median),
+            Percent(row.analysis.worst)};
     if (!row.analysis.summary) continue;
     const Summary& values = *row.analysis.summary;
     line[2] = Percent(values.mean);
@@ -70,6 +63,56 @@ Cells ResultCells(const StudySummary& summary) {
     line[3] = fmt::format("{:.2f}", values.deviation);
     line[4] = Range(values.t_interval);
     line[5] = Range(values.bootstrap_interval);
+  }
+  return cells;
+}
+
+Cells TestCells(const StudySummary& summary) {
+  Cells cells;
+  cells.names = {"variant", "compared", "difference", "95 % interval", "p(same)", "p(differs)", "Welch"};
+  for (const VariantSummary& row : summary.variants) {
+    if (!row.analysis.comparison || row.analysis.comparison->deciding() == nullptr) continue;
+    const Comparison& comparison = *row.analysis.comparison;
+    const Difference& difference = *comparison.deciding();
+    cells.rows.push_back({row.analysis.name, comparison.by_seed ? "by seed" : "in groups",
+                          fmt::format("{:+.2f}", difference.value), Range(difference.interval),
+                          fmt::format("{:.2g}", comparison.p_equivalence_adjusted),
+                          fmt::format("{:.2g}", comparison.p_difference_adjusted),
+                          comparison.welch ? StudentText(*comparison.welch) : "-"});
+  }
+  return cells;
+}
+
+Cells CostCells(const StudyResults& results, const StudySummary& summary) {
+  const auto finished = [](const VariantSummary& row) { return row.updates > 0; };
+  Cells cells;
+  if (std::ranges::none_of(summary.variants, finished)) return cells;
+  const bool compared = AreCompared(results, summary);
+  std::vector<int64_t> workers;  // all variants have the same
+  for (const VariantSummary& row : summary.variants) {
+    if (!workers.empty()) break;
+    for (const auto& [number, seconds] : row.seconds_on_workers) workers.push_back(number);
+  }
+  cells.names = {"variant"};
+  for (const char* what : {"updates", "seconds"}) {
+    cells.names.emplace_back(what);
+    if (compared) cells.names.emplace_back("ratio");
+  }
+  for (const int64_t number : workers) {
+    cells.names.push_back(fmt::format("on {}{}", number, number == workers.front() ? " worker" : ""));
+    if (number == workers.front() && number != 1) cells.names.back() += 's';
+  }
+  const VariantSummary& reference = summary.variants[results.reference];
+  for (const VariantSummary& row : summary.variants) {
+    std::vector<std::string>& line = cells.rows.emplace_back();
+    line = {row.analysis.name, Whole(row.updates)};
+    if (compared) line.push_back(Ratio(row.updates, reference.updates));
+    line.push_back(Seconds(row.seconds));
+    if (compared) line.push_back(Ratio(row.seconds, reference.seconds));
+    for (const int64_t number : workers) {
+      const auto seconds = row.seconds_on_workers.find(number);
+      line.push_back(seconds == row.seconds_on_workers.end() ? "-" : Seconds(seconds->second));
+    }
   }
   return cells;
 }
@@ -104,37 +147,16 @@ std::string StudentText(const Difference& difference) {
   return fmt::format("t({:.3g}) = {:.2f}, {}", difference.degrees_of_freedom, difference.t, PText(difference.p));
 }
 
-std::string Evidence(const Comparison& comparison) {
-  const Difference* difference = comparison.deciding();
-  if (difference == nullptr) return "";
-  std::string evidence = fmt::format("{}, difference {:+.2f}, p(same) = {:.2g}, p(differs) = {:.2g}",
-                                     comparison.by_seed ? "by seed" : "in groups", difference->value,
-                                     comparison.p_equivalence_adjusted, comparison.p_difference_adjusted);
-  if (comparison.welch) evidence += "; Welch: " + StudentText(*comparison.welch);
-  return evidence;
+std::string CostHead(const StudyResults& results, const StudySummary& summary) {
+  if (!AreCompared(results, summary)) return "Cost:";
+  return fmt::format("Cost beside {}:", results.variants[results.reference].name);
 }
 
-std::vector<std::string> Savings(const StudyResults& results, const StudySummary& summary) {
-  std::vector<std::string> sentences;
-  if (!summary.no_verdict.empty()) return sentences;
-  const VariantSummary& reference = summary.variants[results.reference];
-  for (size_t i = 0; i < summary.variants.size(); ++i) {
-    const VariantSummary& row = summary.variants[i];
-    if (i == results.reference || row.updates == 0 || reference.updates == 0) continue;
-    if (row.updates == reference.updates) continue;
-    std::string sentence =
-        fmt::format("{}: {}", row.analysis.name, TimesText(row.updates, reference.updates, "updates"));
-    if (row.seconds > 0 && reference.seconds > 0) {
-      sentence += fmt::format(", {:.2f} of the time", row.seconds / reference.seconds);
-    }
-    const auto ours = row.seconds_on_workers.find(summary.workers);
-    const auto theirs = reference.seconds_on_workers.find(summary.workers);
-    if (ours != row.seconds_on_workers.end() && theirs != reference.seconds_on_workers.end()) {
-      sentence += fmt::format(" (on {} about {:.2f})", Workers(summary), ours->second / theirs->second);
-    }
-    sentences.push_back(sentence);
-  }
-  return sentences;
+std::string Origin(const StudyResults& results, const StudySummary& summary) {
+  std::string origin = results.file;
+  if (!results.overrides.empty()) origin += fmt::format(" with {}", fmt::join(results.overrides, " "));
+  if (!summary.begun.empty()) origin += fmt::format("{}begun {}", origin.empty() ? "" : ", ", summary.begun);
+  return origin;
 }
 
 std::vector<std::string> Failures(const StudyResults& results) {

@@ -13,8 +13,15 @@ struct Cells {
   std::vector<std::vector<std::string>> rows;  // of the variants, in their order
 };
 
-// What happened: runs, accuracy, updates, seconds.
+// What came out: runs and accuracies.
 Cells ResultCells(const StudySummary& summary);
+
+// What the verdicts rest on: each variant that is compared with the reference, in numbers. No row where none is.
+Cells TestCells(const StudySummary& summary);
+
+// What it cost: updates and seconds, beside the reference where they compare, and seconds on several workers where
+// there is an estimate. No row where no run has finished.
+Cells CostCells(const StudyResults& results, const StudySummary& summary);
 
 // The options in which the variants differ; a row per option.
 Cells DifferenceCells(const StudyResults& results, const StudySummary& summary);
@@ -31,12 +38,11 @@ std::string PText(double p);
 // "t(7.85) = -0.20, p = 0.85"
 std::string StudentText(const Difference& difference);
 
-// "by seed, difference -0.02, p(same) = 0.058, p(differs) = 0.59; Welch: t(7.85) = -0.20, p = 0.85"; "" without a test.
-std::string Evidence(const Comparison& comparison);
+// "Cost beside decay:"
+std::string CostHead(const StudyResults& results, const StudySummary& summary);
 
-// Beside the reference: updates and time, a sentence per variant that differs in its updates. None where the two do not
-// compare.
-std::vector<std::string> Savings(const StudyResults& results, const StudySummary& summary);
+// "recipes/studies/letter.toml with run.precision=bf16, begun 2018-02-24T09:30:00Z"; "" where nothing is known.
+std::string Origin(const StudyResults& results, const StudySummary& summary);
 
 // A sentence per run that failed or crashed.
 std::vector<std::string> Failures(const StudyResults& results);

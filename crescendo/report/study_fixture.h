@@ -2,6 +2,8 @@
 // not trained: three equal up to noise, and a large batch that is really worse and of which one run diverged.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <string>
 #include <vector>
@@ -21,6 +23,7 @@ inline StudyRun FinishedRun(int64_t seed, double accuracy, const std::vector<dou
   header.parameters = 1000;
   header.total_examples = kEpochs * header.train_examples;
   header.commit = "0123456789ab";
+  header.started = fmt::format("2018-02-24T09:3{}:00Z", seed);
   header.machine = "a machine";
   header.device = "cpu";
   SettingPoint at;
@@ -88,12 +91,14 @@ inline StudyResults FixtureStudy() {
   };
   StudyResults results;
   results.name = "fixture";
+  results.file = "recipes/studies/fixture.toml";
+  results.overrides = {"run.precision=bf16"};
   results.question = "Are <b>three</b> schedules the same & the fourth worse?";
   results.equal = "epochs";
-  results.variants = {{"decay", options("policy = \"decay\""), {}},
-                      {"hybrid", options("max_batch = 640"), {}},
-                      {"grow", options("max_batch = \"none\""), {}},
-                      {"large batch", options("policy = \"decay\"\nlearning_rate = 4"), {}}};
+  results.variants = {{"decay", options("policy = \"decay\""), {}, 0},
+                      {"hybrid", options("max_batch = 640"), {}, 0},
+                      {"grow", options("max_batch = \"none\""), {}, 0},
+                      {"large batch", options("policy = \"decay\"\nlearning_rate = 4"), {}, 0}};
   const std::vector<std::vector<double>> accuracies = {{94.32, 94.11, 94.45, 94.27, 94.03},
                                                        {94.29, 94.20, 94.37, 94.33, 94.10},
                                                        {94.30, 94.14, 94.41, 94.29, 94.02},

@@ -103,6 +103,7 @@ Json VariantJson(const StudyVariant& variant, const VariantSummary& summary) {
                {"waiting", summary.waiting},
                {"unfinished", summary.unfinished},
                {"updates", summary.updates},
+               {"planned_updates", summary.planned_updates},
                {"examples", summary.examples},
                {"seconds", summary.seconds},
                {"test_loss", summary.loss},
@@ -135,6 +136,9 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
   Json json = {{"format_version", 1},
                {"name", results.name},
                {"question", results.question},
+               {"file", results.file},
+               {"overrides", results.overrides},
+               {"begun", summary.begun},
                {"equal", results.equal},
                {"margin", results.margin},
                {"reference", results.variants[results.reference].name},
@@ -144,6 +148,7 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"commits", summary.commits},
                {"cost", summary.cost},
                {"no_verdict", summary.no_verdict},
+               {"noise", summary.noise},
                {"differences", Json::array()},
                {"variants", Json::array()}};
   for (const OptionDifference& difference : summary.differences) {

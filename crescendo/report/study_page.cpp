@@ -5,6 +5,7 @@
 
 #include <string_view>
 
+#include "crescendo/config/describe.h"
 #include "crescendo/report/markup.h"
 #include "crescendo/report/study_cells.h"
 #include "crescendo/report/study_text.h"
@@ -108,6 +109,26 @@ std::string List(const std::string& head, const std::vector<std::string>& senten
   return out + "</ul>\n";
 }
 
+std::string CostTable(const StudyResults& results, const StudySummary& summary) {
+  const Cells cells = CostCells(results, summary);
+  if (cells.rows.empty()) return "";
+  std::string head = CostHead(results, summary);
+  head.pop_back();  // the colon
+  std::string out = fmt::format("<h2>{}</h2>\n<div class=\"scroll\"><table id=\"cost\">\n", Escaped(head));
+  out += HeadRow(cells.names);
+  for (const auto& row : cells.rows) out += Row(cells.names, row);
+  out += "</table></div>\n";
+  if (!summary.cost.empty()) out += fmt::format("<p class=\"soft\">{}</p>\n", Escaped(summary.cost));
+  return out;
+}
+
+// What the table of differences leaves out: all that the variants have in common.
+std::string ReferenceConfig(const StudyResults& results) {
+  const StudyVariant& reference = results.variants[results.reference];
+  return fmt::format("<details id=\"config\"><summary>Config of {}, whole</summary>\n<pre>{}</pre></details>\n",
+                     Escaped(reference.name), Escaped(config::ToToml(reference.options)));
+}
+
 std::string DifferenceTable(const StudyResults& results, const StudySummary& summary) {
   if (summary.differences.empty()) return "";
   const Cells cells = DifferenceCells(results, summary);
@@ -122,7 +143,7 @@ constexpr std::string_view kControls = R"(<form class="controls">
 <fieldset><legend>Against</legend>
 <label><input type="radio" name="axis" value="examples" checked>epochs</label>
 <label><input type="radio" name="axis" value="updates">updates</label>
-<label><input type="radio" name="axis" value="seconds">seconds</label>
+<label><input type="radio" name="axis" value="seconds">time</label>
 </fieldset>
 <fieldset><legend>Log scale</legend>
 <label><input type="checkbox" id="log-accuracy">accuracy</label>
@@ -156,7 +177,11 @@ std::string StudyPage(const StudyResults& results, const StudySummary& summary) 
       "</head>\n<body>\n<h1>{}</h1>\n",
       Escaped(results.name), kPageCss, Escaped(results.name));
   if (!results.question.empty()) out += fmt::format("<p>{}</p>\n", Escaped(results.question));
+  if (!results.note.empty()) out += fmt::format("<p id=\"note\">{}</p>\n", Escaped(results.note));
   out += fmt::format("<p class=\"soft\">{}</p>\n", Escaped(Terms(results)));
+  if (const std::string origin = Origin(results, summary); !origin.empty()) {
+    out += fmt::format("<p class=\"soft\" id=\"origin\">{}</p>\n", Escaped(origin));
+  }
   out += Unfinished(summary);
   out += ResultTable(results, summary);
   if (summary.no_verdict.empty()) {
@@ -169,9 +194,9 @@ std::string StudyPage(const StudyResults& results, const StudySummary& summary) 
   out +=
       "<noscript><p>The figures need scripts; the tables and <code>crescendo report --format csv</code> do not.</p>"
       "</noscript>\n<div class=\"figures\" id=\"figures\"></div>\n";
-  out += List("Cost beside the reference", Savings(results, summary));
-  if (!summary.cost.empty()) out += fmt::format("<p class=\"soft\">{}</p>\n", Escaped(summary.cost));
+  out += CostTable(results, summary);
   out += DifferenceTable(results, summary);
+  out += ReferenceConfig(results);
   out += fmt::format("<h2>Machine and program</h2>\n<p class=\"soft\">{}</p>\n<p class=\"soft\">crescendo {}</p>\n",
                      Escaped(fmt::format("{}", fmt::join(summary.machines, "; "))),
                      Escaped(fmt::format("{}", fmt::join(summary.commits, ", "))));

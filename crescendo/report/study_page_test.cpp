@@ -51,6 +51,21 @@ TEST(StudyPage, SaysWhatIsNotDoneYet) {
   EXPECT_THAT(Page(results), HasSubstr("Not done yet: 1 run begun and without an end, 1 not begun."));
 }
 
+TEST(StudyPage, SaysWhatItIsMadeOf) {
+  StudyResults results = FixtureStudy();
+  EXPECT_THAT(Page(results), Not(HasSubstr("id=\"note\"")));
+  results.note = "runs/a holds <others>";
+  const std::string page = Page(results);
+  EXPECT_THAT(page, HasSubstr("<p id=\"note\">runs/a holds &lt;others&gt;</p>"));
+  EXPECT_THAT(page, HasSubstr("recipes/studies/fixture.toml with run.precision=bf16, begun 2018-02-24T09:31:00Z</p>"));
+  // The config whole: also what no variant states.
+  const size_t config = page.find("<summary>Config of decay, whole</summary>");
+  ASSERT_NE(config, std::string::npos);
+  const std::string text = page.substr(config, page.find("</details>", config) - config);
+  EXPECT_THAT(text, HasSubstr("boundaries = [&quot;10ep&quot;, &quot;20ep&quot;, &quot;30ep&quot;]"));
+  EXPECT_THAT(text, HasSubstr("precision = &quot;fp32&quot;"));
+}
+
 TEST(StudyPage, ShowsTheTestsBehindTheVerdicts) {
   const std::string page = Page(FixtureStudy());
   EXPECT_THAT(page, HasSubstr("<h2>Accuracy beside decay</h2>"));
@@ -78,8 +93,10 @@ support::ProcessResult InABrowser(const StudyResults& results, std::vector<std::
 constexpr int kNoBrowser = 77;
 
 TEST(StudyPage, WorksInABrowser) {
-  std::vector<std::string> arguments;
-  if (const char* screenshots = std::getenv("CRESCENDO_SCREENSHOTS")) arguments = {"--screenshots", screenshots};
+  std::vector<std::string> arguments = {"--beyond", "7"};
+  if (const char* screenshots = std::getenv("CRESCENDO_SCREENSHOTS")) {
+    arguments.insert(arguments.end(), {"--screenshots", screenshots});
+  }
   const support::ProcessResult result = InABrowser(FixtureStudy(), arguments);
   if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
@@ -88,7 +105,19 @@ TEST(StudyPage, WorksInABrowser) {
 TEST(StudyPage, ShowsAVariantWhoseEveryRunDiverged) {
   StudyResults results = FixtureStudy();
   results.variants[3].runs.assign(1, results.variants[3].runs.back());
-  const support::ProcessResult result = InABrowser(results, {"--diverged", "large batch"});
+  const support::ProcessResult result = InABrowser(results, {"--beyond", "7"});
+  if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
+  EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
+}
+
+TEST(StudyPage, ShowsThePlanOfWhatIsNotFinishedYet) {
+  StudyResults results = FixtureStudy();
+  results.variants[2].planned_updates = 4875;
+  for (StudyRun& run : results.variants[2].runs) {
+    run.state = RunState::kUnfinished;
+    run.log->summary.footer.reset();
+  }
+  const support::ProcessResult result = InABrowser(results, {"--beyond", "7"});
   if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
 }

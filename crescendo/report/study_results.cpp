@@ -1,6 +1,7 @@
 #include "crescendo/report/study_results.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -196,6 +197,49 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
   }
 }
 
+// The largest relative deviation of what a variant's noise was from what the reference schedule asked for, in percent.
+double NoiseDeviation(const std::vector<SettingPoint>& settings) {
+  double largest = 0;
+  for (const SettingPoint& point : settings) {
+    if (point.reference_noise_scale <= 0) continue;
+    largest = std::max(largest, 100 * std::abs(point.noise_scale / point.reference_noise_scale - 1));
+  }
+  return largest;
+}
+
+// A variant whose [reference] is another has another noise to follow: its deviation from that one would say nothing.
+std::string NoiseSentence(const StudyResults& results, const StudySummary& summary) {
+  const auto has_another = [&](size_t variant) {
+    return std::ranges::any_of(summary.differences, [&](const OptionDifference& difference) {
+      return difference.key.starts_with("reference.") &&
+             difference.values[variant] != difference.values[results.reference];
+    });
+  };
+  double largest = -1;
+  std::string farthest;
+  std::vector<std::string> others;
+  for (size_t i = 0; i < results.variants.size(); ++i) {
+    if (summary.variants[i].settings.empty()) continue;
+    if (has_another(i)) {
+      others.push_back(results.variants[i].name);
+    } else if (const double deviation = NoiseDeviation(summary.variants[i].settings); deviation > largest) {
+      largest = deviation;
+      farthest = results.variants[i].name;
+    }
+  }
+  constexpr double kLeastShown = 0.005;
+  std::vector<std::string> parts;
+  if (largest >= 0) {
+    const std::string shown = largest < kLeastShown ? "below 0.01 %" : fmt::format("{:.2f} % ({})", largest, farthest);
+    parts.push_back("largest deviation from the reference's noise: " + shown);
+  }
+  if (!others.empty()) {
+    parts.push_back(
+        fmt::format("not counted, as another [reference] asks for another noise: {}", fmt::join(others, ", ")));
+  }
+  return fmt::format("{}", fmt::join(parts, "; "));
+}
+
 std::string ContentOf(const std::string& file) {
   std::error_code error;
   return std::filesystem::is_regular_file(file, error) ? ReadFile(file) : file;
@@ -262,14 +306,20 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
     if (!summary.no_verdict.empty()) row.analysis.comparison.reset();
     AddOutcomes(results.variants[i], row);
     AddCurves(results.variants[i], row);
+    row.planned_updates = results.variants[i].planned_updates;
     for (const StudyRun& run : results.variants[i].runs) {
       if (!run.log) continue;
       const RunHeader& header = run.log->summary.header;
       AddOnce(summary.commits, header.commit.empty() ? header.crescendo_version : header.commit);
       AddOnce(summary.machines, fmt::format("{}; {}", header.machine, header.device));
+      // Written as 2018-02-24T09:30:00Z: the order of the texts is that of the times.
+      if (!header.started.empty() && (summary.begun.empty() || header.started < summary.begun)) {
+        summary.begun = header.started;
+      }
     }
   }
   summary.differences = Differences(results);
+  summary.noise = NoiseSentence(results, summary);
   AddWorkerEstimates(results, summary);
   return summary;
 }

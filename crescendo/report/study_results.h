@@ -29,13 +29,17 @@ struct StudyVariant {
   std::string name;
   config::Options options;  // at any of its seeds
   std::vector<StudyRun> runs;
+  double planned_updates = 0;
 };
 
 struct StudyResults {
   std::string name;
-  std::string question;  // or ""
-  std::string equal;     // what is held equal, "epochs"; "" where nobody said
-  double margin = 0.3;   // in points of test accuracy
+  std::string question;                // or ""
+  std::string file;                    // of the study; "" where runs stand side by side without one
+  std::vector<std::string> overrides;  // "section.key=value" that it was made with
+  std::string note;                    // what the reader should know first, or ""
+  std::string equal;                   // what is held equal, "epochs"; "" where nobody said
+  double margin = 0.3;                 // in points of test accuracy
   size_t reference = 0;
   std::vector<StudyVariant> variants;  // at least one
 };
@@ -57,6 +61,7 @@ struct VariantSummary {
   int64_t waiting = 0;       // not begun
   int64_t unfinished = 0;    // begun and without an end: they go on, or were stopped
   double updates = 0;        // of a finished run; 0 while there is none
+  double planned_updates = 0;
   double examples = 0;
   double seconds = 0;                            // of training, mean over finished runs
   double loss = 0;                               // on the test set, mean over finished runs
@@ -79,9 +84,11 @@ struct StudySummary {
   std::vector<OptionDifference> differences;
   std::vector<std::string> commits;   // of the programs that ran, each once
   std::vector<std::string> machines;  // machine and device, each once
-  int64_t workers = 16;               // whose estimate tables show
+  std::string begun;                  // when the first run was, as its log says; "" where none was
+  int64_t workers = 16;               // whose estimate the page draws
   std::string cost;                   // how the seconds on workers were estimated, or why they were not
   std::string no_verdict;             // why no variant is compared with another; "" where they are
+  std::string noise;                  // how far the variants' noise is from the reference's, in a sentence; or ""
 };
 
 // With estimates for 1, 4, 16, 64 and `workers` workers.

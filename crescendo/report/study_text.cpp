@@ -12,17 +12,25 @@ namespace crescendo::report {
 namespace {
 
 constexpr int64_t kWidth = 120;
+
 std::vector<std::string> Verdicts(const StudySummary& summary) {
   std::vector<std::string> sentences;
   for (const VariantSummary& row : summary.variants) {
     if (!row.analysis.comparison) continue;
-    const Comparison& comparison = *row.analysis.comparison;
-    std::string sentence = fmt::format("{}: {}", row.analysis.name, comparison.sentence);
-    if (const std::string evidence = Evidence(comparison); !evidence.empty())
-      sentence += fmt::format(" [{}]", evidence);
-    sentences.push_back(sentence);
+    sentences.push_back(fmt::format("{}: {}", row.analysis.name, row.analysis.comparison->sentence));
   }
   return sentences;
+}
+
+std::string TerminalTable(const Cells& cells) {
+  std::vector<TextTable::Column> columns;
+  for (const std::string& name : cells.names) {
+    const bool words = name == "variant" || name == "runs" || name == "compared" || name == "Welch";
+    columns.push_back({name, words ? Align::kLeft : Align::kRight});
+  }
+  TextTable table(columns);
+  for (const auto& row : cells.rows) table.AddRow(row);
+  return table.Render();
 }
 
 std::string MarkdownRow(const std::vector<std::string>& cells) {
@@ -40,13 +48,6 @@ std::string MarkdownTable(const Cells& cells) {
   for (size_t i = 1; i < cells.names.size(); ++i) out += "---:|";
   out += '\n';
   for (const auto& row : cells.rows) out += MarkdownRow(row);
-  return out;
-}
-
-std::string MarkdownList(const std::string& head, const std::vector<std::string>& sentences) {
-  if (sentences.empty()) return "";
-  std::string out = fmt::format("\n{}\n\n", head);
-  for (const std::string& sentence : sentences) out += fmt::format("- {}\n", sentence);
   return out;
 }
 
@@ -93,27 +94,21 @@ std::string_view NameOf(Verdict verdict) {
 
 std::string StudyTable(const StudyResults& results, const StudySummary& summary) {
   std::string out = Wrapped(fmt::format("{}: {}", results.name, Terms(results)), kWidth, 2) + '\n';
-  const Cells cells = ResultCells(summary);
-  std::vector<TextTable::Column> columns;
-  for (const std::string& name : cells.names) {
-    columns.push_back({name, name == "variant" || name == "runs" ? Align::kLeft : Align::kRight});
-  }
-  TextTable table(columns);
-  for (const auto& row : cells.rows) table.AddRow(row);
-  out += table.Render();
-  const auto add = [&](const std::string& head, const std::vector<std::string>& sentences) {
-    if (sentences.empty()) return;
+  out += TerminalTable(ResultCells(summary));
+  const auto add = [&](const std::string& head, const Cells& cells, const std::vector<std::string>& sentences) {
+    if (cells.rows.empty() && sentences.empty()) return;
     out += '\n' + head + '\n';
+    if (!cells.rows.empty()) out += TerminalTable(cells);
     for (const std::string& sentence : sentences) out += Wrapped("  " + sentence, kWidth, 4);
   };
   const auto add_sentence = [&](const std::string& sentence) {
     if (!sentence.empty()) out += '\n' + Wrapped(sentence, kWidth, 0);
   };
-  add(ReferenceSentence(results), Verdicts(summary));
+  add(ReferenceSentence(results), TestCells(summary), Verdicts(summary));
   add_sentence(summary.no_verdict);
-  add("Cost:", Savings(results, summary));
-  add("Failed runs:", Failures(results));
+  add(CostHead(results, summary), CostCells(results, summary), {});
   add_sentence(summary.cost);
+  add("Failed runs:", {}, Failures(results));
   return out;
 }
 
@@ -121,14 +116,23 @@ std::string StudyMarkdown(const StudyResults& results, const StudySummary& summa
   std::string out = fmt::format("# {}\n\n", results.name);
   if (!results.question.empty()) out += results.question + "\n\n";
   out += Terms(results) + ".\n\n" + MarkdownTable(ResultCells(summary));
-  out += MarkdownList(ReferenceSentence(results), Verdicts(summary));
-  if (!summary.no_verdict.empty()) out += fmt::format("\n{}\n", summary.no_verdict);
-  out += MarkdownList("Cost:", Savings(results, summary));
-  out += MarkdownList("Failed runs:", Failures(results));
-  if (!summary.differences.empty()) {
-    out += "\nWhere the configs differ:\n\n" + MarkdownTable(DifferenceCells(results, summary));
-  }
-  if (!summary.cost.empty()) out += fmt::format("\n{}\n", summary.cost);
+  const auto add = [&](const std::string& head, const Cells& cells, const std::vector<std::string>& sentences) {
+    if (cells.rows.empty() && sentences.empty()) return;
+    out += fmt::format("\n{}\n", head);
+    if (!cells.rows.empty()) out += '\n' + MarkdownTable(cells);
+    if (!sentences.empty()) out += '\n';
+    for (const std::string& sentence : sentences) out += fmt::format("- {}\n", sentence);
+  };
+  const auto add_sentence = [&](const std::string& sentence) {
+    if (!sentence.empty()) out += fmt::format("\n{}\n", sentence);
+  };
+  add(ReferenceSentence(results), TestCells(summary), Verdicts(summary));
+  add_sentence(summary.no_verdict);
+  add(CostHead(results, summary), CostCells(results, summary), {});
+  add_sentence(summary.cost);
+  add("Failed runs:", {}, Failures(results));
+  if (!summary.differences.empty()) add("Where the configs differ:", DifferenceCells(results, summary), {});
+  if (const std::string origin = Origin(results, summary); !origin.empty()) add_sentence(origin + '.');
   if (!summary.machines.empty()) out += fmt::format("\nMachine: {}.\n", fmt::join(summary.machines, "; "));
   if (!summary.commits.empty()) out += fmt::format("\nCommit: {}.\n", fmt::join(summary.commits, ", "));
   return out;

@@ -114,11 +114,27 @@ std::string UndecidedSentence(const VariantAnalysis& ours, const VariantAnalysis
                      *comparison.more_seeds == 1 ? "seed" : "seeds");
 }
 
+// "worse by 0.10 to 0.25": what the test of a difference says, in the interval that it rests on.
+std::string WorseOrBetter(const Difference& difference) {
+  const bool worse = difference.value < 0;
+  const Interval& interval = difference.interval;
+  return worse ? "worse by " + Range(-interval.high, -interval.low) : "better by " + Range(interval);
+}
+
+// Of the variant and of the reference: what is said of the others holds only for those that did not fail.
+std::string FailedRuns(const VariantAnalysis& ours, const VariantAnalysis& reference) {
+  std::string text;
+  if (ours.failed > 0) text += "; " + RunsFailed(ours);
+  if (reference.failed > 0) text += "; of the reference, " + RunsFailed(reference);
+  return text;
+}
+
 void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, double margin, double alpha,
             Comparison& comparison) {
   const Difference* difference = comparison.deciding();
   const bool fails_more = ours.failed > reference.failed;
-  const std::string failures = ours.failed == 0 ? "" : "; " + RunsFailed(ours);
+  const std::string failures = FailedRuns(ours, reference);
+  const bool differs = difference != nullptr && comparison.p_difference_adjusted < kAlpha;
   if (fails_more) {
     comparison.verdict = Verdict::kFails;
     comparison.sentence = "fails: " + RunsFailed(ours);
@@ -134,17 +150,14 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
   }
   if (difference != nullptr && comparison.p_equivalence_adjusted < kAlpha) {
     comparison.verdict = Verdict::kEquivalent;
-    comparison.sentence = fmt::format("equivalent: within {} points (90 % interval {}){}", margin,
-                                      Range(comparison.same->interval), failures);
+    comparison.sentence =
+        fmt::format("equivalent: within {} points (90 % interval {}){}{}", margin, Range(comparison.same->interval),
+                    differs ? ", though " + WorseOrBetter(*difference) + " (95 % interval)" : "", failures);
     return;
   }
-  if (difference != nullptr && comparison.p_difference_adjusted < kAlpha) {
-    const bool worse = difference->value < 0;
-    comparison.verdict = worse ? Verdict::kWorse : Verdict::kBetter;
-    const double nearest = worse ? -difference->interval.high : difference->interval.low;
-    const double farthest = worse ? -difference->interval.low : difference->interval.high;
-    comparison.sentence = fmt::format("{} by {} points (95 % interval){}", worse ? "worse" : "better",
-                                      Range(nearest, farthest), failures);
+  if (differs) {
+    comparison.verdict = difference->value < 0 ? Verdict::kWorse : Verdict::kBetter;
+    comparison.sentence = fmt::format("{} points (95 % interval){}", WorseOrBetter(*difference), failures);
     return;
   }
   if (difference != nullptr) {

@@ -9,8 +9,9 @@
 //
 // Where the variant and the reference share two seeds or more, the decision is by pairs of those seeds, since they
 // begin with the same weights and see the same examples in the same order; else by Welch. Both decisions, equivalent
-// (TOST) and different (Student, two-sided), are at 5 % after Holm's correction over the variants. A sentence shows the
-// interval that its test rests on, before that correction: of 90 % for TOST, of 95 % for Student's.
+// (TOST) and different (Student, two-sided), are at 5 % after Holm's correction over the variants; where both hold, the
+// variant is equivalent, and the sentence says by how little it differs. A sentence shows the interval that its test
+// rests on, before that correction: of 90 % for TOST, of 95 % for Student's.
 #pragma once
 
 #include <cstdint>

@@ -29,6 +29,18 @@ TEST(Verdict, EqualUpToNoiseIsEquivalent) {
             "equivalent: within 0.3 points (90 % interval -0.05 to 0.09)");  // SciPy's, of the five pairs
 }
 
+// The pairs differ by -0.10, -0.12, -0.08, -0.11, -0.09: mean -0.1, deviation 0.0158, so 0.00707 over the root of 5. Of
+// t with 4 degrees of freedom, 2.132 of these make the interval of 90 % and 2.776 that of 95 %.
+TEST(Verdict, ASmallDifferenceThatIsCertainIsSaidBesideTheEquivalence) {
+  const VariantOutcomes grow = Variant("grow", {94.22, 93.99, 94.37, 94.16, 93.94});
+  EXPECT_EQ(
+      Against(kDecay, grow).sentence,
+      "equivalent: within 0.3 points (90 % interval -0.12 to -0.08), though worse by 0.08 to 0.12 (95 % interval)");
+  EXPECT_EQ(Against(kDecay, grow).verdict, Verdict::kEquivalent);
+  EXPECT_THAT(Against(grow, kDecay).sentence, HasSubstr(", though better by 0.08 to 0.12 (95 % interval)"));
+  EXPECT_EQ(Against(kDecay, grow, 0.05).sentence, "worse by 0.08 to 0.12 points (95 % interval)");
+}
+
 TEST(Verdict, AScheduleThatIsReallyWorseIsFoundOut) {
   const Comparison large = Against(kDecay, Variant("large", {93.12, 92.71, 93.55, 93.30, 93.02}));
   EXPECT_EQ(large.verdict, Verdict::kWorse);
@@ -91,6 +103,13 @@ TEST(Verdict, AFailureOfTheReferenceDoesNotHideAVariant) {
       Against(Variant("decay", {94.32, 94.11, std::nullopt, 94.27}), Variant("grow", {94.30, 94.12, 94.40, 94.26}));
   EXPECT_EQ(grow.verdict, Verdict::kEquivalent);
   EXPECT_EQ(grow.by_seed->degrees_of_freedom, 2);
+  EXPECT_THAT(grow.sentence, ::testing::EndsWith("; of the reference, 1 of 4 runs failed"));
+
+  // Means and tests leave out the failures of both.
+  const Comparison both = Against(Variant("decay", {94.32, 94.11, std::nullopt, 94.27}),
+                                  Variant("grow", {94.30, 94.12, std::nullopt, 94.26}));
+  EXPECT_EQ(both.verdict, Verdict::kEquivalent);
+  EXPECT_THAT(both.sentence, ::testing::EndsWith("; 1 of 4 runs failed; of the reference, 1 of 4 runs failed"));
 }
 
 TEST(Verdict, SaysWhereTheReferenceIsWhatFails) {

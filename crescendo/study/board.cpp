@@ -1,6 +1,7 @@
 #include "crescendo/study/board.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -79,6 +80,12 @@ std::string Left(const BoardView& view) {
 
 std::string NameOfTrial(const BoardView& view, size_t trial) {
   return fmt::format("{}, seed {}", view.study.variants[view.trials[trial].variant].name, view.trials[trial].seed);
+}
+
+// "[12/20]": the runs that have ended.
+std::string CountText(const BoardView& view) {
+  const Counts counts = CountAll(view);
+  return fmt::format("[{}/{}]", counts.finished + counts.failed, view.runs.size());
 }
 
 std::string Cut(const std::string& text, int64_t width) {
@@ -160,8 +167,7 @@ std::string BoardText(const BoardView& view, int64_t width, int64_t height) {
 std::string EndedLine(const BoardView& view, size_t ended) {
   const TrialRun& run = view.runs[ended];
   const Counts counts = CountAll(view);
-  std::string line =
-      fmt::format("[{}/{}] {}: ", counts.finished + counts.failed, view.runs.size(), NameOfTrial(view, ended));
+  std::string line = fmt::format("{} {}: ", CountText(view), NameOfTrial(view, ended));
   switch (run.state) {
     case TrialState::kFinished:
       line += fmt::format("{:.2f} % after {}", 100 * run.accuracy, report::DurationText(run.seconds));
@@ -184,6 +190,18 @@ std::string EndedLine(const BoardView& view, size_t ended) {
   return line + '\n';
 }
 
+std::string RunningLine(const BoardView& view) {
+  std::vector<std::string> parts;
+  for (size_t i = 0; i < view.runs.size(); ++i) {
+    if (view.runs[i].state != TrialState::kRunning) continue;
+    parts.push_back(fmt::format("{}: {:.0f} %", NameOfTrial(view, i), 100 * view.runs[i].share_done));
+  }
+  if (parts.empty()) return "";
+  parts.push_back(view.stopping ? "stopping" : Left(view));
+  if (parts.back().empty()) parts.pop_back();  // not known yet
+  return fmt::format("{} running: {}\n", CountText(view), fmt::join(parts, "; "));
+}
+
 void Board::Ended(const BoardView& view, size_t trial) {
   const TrialState state = view.runs[trial].state;
   const bool needs_saying = state == TrialState::kFailed || state == TrialState::kCrashed;
@@ -197,7 +215,11 @@ void Board::Ended(const BoardView& view, size_t trial) {
 }
 
 void Board::Redraw(const BoardView& view) {
-  if (!terminal_) return;
+  if (!terminal_) {
+    const std::chrono::duration<double> quiet = std::chrono::steady_clock::now() - written_;
+    if (quiet.count() >= quiet_seconds_) Write(RunningLine(view));
+    return;
+  }
   winsize size{};
   const bool known = ::ioctl(fd_, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
   // A line less than the terminal has, for the cursor: what scrolls out of it cannot be rewritten.
@@ -208,7 +230,8 @@ void Board::Redraw(const BoardView& view) {
 
 void Board::Close() { lines_ = 0; }
 
-void Board::Write(const std::string& text) const {
+void Board::Write(const std::string& text) {
+  written_ = std::chrono::steady_clock::now();
   size_t written = 0;
   while (written < text.size()) {
     const ssize_t count = ::write(fd_, text.data() + written, text.size() - written);

@@ -1,10 +1,13 @@
 #include "crescendo/study/board.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "crescendo/base/file.h"
 #include "crescendo/study/test_support.h"
 
 namespace crescendo::study {
@@ -86,6 +89,30 @@ TEST_F(BoardTest, IsNeverHigherThanTheTerminal) {
 TEST_F(BoardTest, LinesSayHowARunEnded) {
   EXPECT_EQ(EndedLine(View(), 0), "[2/4] decay, seed 1: 96.42 % after 1 min 40 s; about 1 min 40 s left\n");
   EXPECT_THAT(EndedLine(View(), 2), HasSubstr("grow, seed 1: failed: the loss is nan"));
+}
+
+TEST_F(BoardTest, WithoutATerminalALineSaysHowFarTheRunsAre) {
+  EXPECT_EQ(RunningLine(View()), "[2/4] running: decay, seed 2: 25 %; about 1 min 40 s left\n");
+  runs_[3].state = TrialState::kRunning;  // has only begun, and takes 100 s as the others do
+  EXPECT_EQ(RunningLine(View()), "[2/4] running: decay, seed 2: 25 %; grow, seed 2: 0 %; about 1 min 40 s left\n");
+  BoardView stopping = View();
+  stopping.stopping = true;
+  EXPECT_EQ(RunningLine(stopping), "[2/4] running: decay, seed 2: 25 %; grow, seed 2: 0 %; stopping\n");
+}
+
+TEST_F(BoardTest, ThatLineStandsThereOnlyWhereNothingElseWasSaidForAWhile) {
+  const std::string path = folder_.Write("screen.txt", "");
+  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND);
+  Board patient(fd, 1000);
+  patient.Redraw(View());
+  EXPECT_EQ(ReadFile(path), "");
+  Board talkative(fd, 0);
+  talkative.Redraw(View());
+  EXPECT_EQ(ReadFile(path), RunningLine(View()));
+  runs_[1].state = TrialState::kFinished;
+  talkative.Redraw(View());  // none runs
+  EXPECT_EQ(std::ranges::count(ReadFile(path), '\n'), 1);
+  ::close(fd);
 }
 
 }  // namespace

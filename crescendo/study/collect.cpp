@@ -69,13 +69,17 @@ report::StudyResults CollectStudy(const Study& study, const std::vector<Trial>& 
   report::StudyResults results;
   results.name = study.name;
   results.question = study.question;
+  results.file = study.file.string();
+  results.overrides = study.overrides;
+  results.note = RunsOfOtherSettings(study, trials, runs);
   results.equal = crescendo::NameOf(study.equal);
   results.margin = study.margin;
   results.reference = study.reference;
-  for (const Variant& variant : study.variants) results.variants.push_back({variant.name, variant.options, {}});
+  for (const Variant& variant : study.variants) results.variants.push_back({variant.name, variant.options, {}, 0});
   for (size_t i = 0; i < trials.size(); ++i) {
     report::StudyVariant& variant = results.variants[trials[i].variant];
     variant.options = trials[i].options;  // as made equal
+    variant.planned_updates = static_cast<double>(trials[i].total_updates);
     variant.runs.push_back(ReadRun(runs[i], trials[i].seed));
   }
   return results;
@@ -100,7 +104,8 @@ report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
     const auto known = std::ranges::find(learned, settings);
     if (known == learned.end()) {
       learned.push_back(std::move(settings));
-      results.variants.push_back({NameOfFolder(log.parent_path()), options, {std::move(run)}});
+      const auto planned = static_cast<double>(run.log->summary.header.total_updates);
+      results.variants.push_back({NameOfFolder(log.parent_path()), options, {std::move(run)}, planned});
       continue;
     }
     report::StudyVariant& variant = results.variants[static_cast<size_t>(known - learned.begin())];

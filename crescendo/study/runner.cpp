@@ -70,13 +70,16 @@ std::string LastLine(const fs::path& path) {
   return text.starts_with(kName) ? text.substr(kName.size()) : text;
 }
 
+// That a run gets where its config leaves it to us.
+int64_t ThreadsOf(const RunnerOptions& options) { return std::max<int64_t>(1, options.cores / options.jobs); }
+
 class Runner {
  public:
   Runner(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
          const std::atomic<int>& stop)
       : study_(study), trials_(trials), options_(options), stop_(stop), lock_(study.runs), board_(options.fd) {
     result_.runs = FindRuns(study, trials);
-    for (const size_t trial : ShuffledOrder(trials.size())) {
+    for (const size_t trial : ShuffledOrder(trials)) {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
@@ -146,7 +149,7 @@ class Runner {
                        run.folder.string(),       "--force"};
     }
     if (request.words[1] == "train" && !trials_[trial].options.run.threads) {  // a checkpoint knows its threads
-      request.words.push_back(fmt::format("run.threads={}", std::max<int64_t>(1, options_.cores / options_.jobs)));
+      request.words.push_back(fmt::format("run.threads={}", ThreadsOf(options_)));
     }
     const int64_t slot = free_slots_.back();
     if (!options_.gpus.empty()) {
@@ -230,6 +233,12 @@ class Runner {
 std::string Runs(int64_t count) { return count == 1 ? "1 run" : fmt::format("{} runs", count); }
 
 }  // namespace
+
+RunnerOptions AloneOnTheMachine(RunnerOptions options) {
+  options.cores = ThreadsOf(options);
+  options.jobs = 1;
+  return options;
+}
 
 RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
                       const std::atomic<int>& stop) {

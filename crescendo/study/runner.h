@@ -1,5 +1,5 @@
 // Runs what a study still lacks: each run a process of its own (`crescendo train`), so that one that crashes is a
-// failed run and not the end of the study, several at a time, in an order shuffled over variants and seeds.
+// failed run and not the end of the study, several at a time, in the order of ShuffledOrder.
 //
 //   const RunnerResult result = RunStudy(study, trials, {.program = "/proc/self/exe", .jobs = 2, .cores = 2}, stop);
 //
@@ -27,6 +27,10 @@ struct RunnerOptions {
   bool retry_failed = false;      // run again what failed or crashed
   int fd = 2;                     // where progress is shown
 };
+
+// As runs are made whose time is measured: one at a time, since two would take it from each other, and with as many
+// threads as a run has beside the others.
+RunnerOptions AloneOnTheMachine(RunnerOptions options);
 
 struct RunnerResult {
   std::vector<TrialRun> runs;  // one for each trial

@@ -41,6 +41,7 @@ class RunnerTest : public ::testing::Test {
     options.retry_failed = retry_failed;
     options.fd = fd;
     options.gpus = gpus_;
+    if (alone_) options = AloneOnTheMachine(options);
     try {
       RunnerResult result = RunStudy(study_, trials_, options, stop_);
       ::close(fd);
@@ -61,6 +62,7 @@ class RunnerTest : public ::testing::Test {
   Study study_;
   std::vector<Trial> trials_;
   std::vector<std::string> gpus_;
+  bool alone_ = false;
   std::atomic<int> stop_ = 0;
 };
 
@@ -134,6 +136,15 @@ TEST_F(RunnerTest, RunsShareOutTheGpus) {
   std::set<std::string> used;
   for (std::string line; std::getline(lines, line);) used.insert(line);
   EXPECT_EQ(used, (std::set<std::string>{"3", "GPU-8a"}));
+}
+
+TEST_F(RunnerTest, WhatIsTimedRunsAloneWithTheThreadsThatItHasBesideOthers) {
+  alone_ = true;
+  // Fails where another run goes on at this time.
+  const RunnerResult result = Run("cd \"${0%/*}\"; mkdir alone || exit 1; sleep 0.1; rmdir alone");
+  EXPECT_EQ(Count(result, TrialState::kFinished), 6);
+  std::istringstream lines(Calls());
+  for (std::string line; std::getline(lines, line);) EXPECT_THAT(line, HasSubstr("run.threads=2"));  // 4 cores, 2 jobs
 }
 
 TEST_F(RunnerTest, ADivergedRunStaysInTheStatistics) {

@@ -10,10 +10,15 @@
 #include <cerrno>
 #include <fstream>
 #include <map>
+#include <optional>
+#include <set>
+#include <utility>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/config/describe.h"
+#include "crescendo/config/difference.h"
+#include "crescendo/config/load.h"
 #include "crescendo/report/run_tail.h"
 #include "crescendo/report/text_table.h"
 
@@ -39,6 +44,32 @@ bool IsLocked(const fs::path& folder) {
   const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   ::close(descriptor);
   return locked;
+}
+
+// From the trial that it differs from least to the run in `folder`, by what decides what is learned. None where its
+// file cannot be read.
+std::vector<config::Difference> DifferencesFromNearest(const fs::path& folder, const std::vector<Trial>& trials) {
+  std::optional<std::vector<config::Difference>> nearest;
+  try {
+    const config::Options options = config::LoadFile(TrialFile(folder));
+    for (const Trial& trial : trials) {
+      std::vector<config::Difference> differences = config::DifferencesBetween(trial.options, options);
+      std::erase_if(differences, [](const config::Difference& difference) {
+        return config::EffectOf(difference.key) != config::Effect::kRun;
+      });
+      if (!nearest || differences.size() < nearest->size()) nearest = std::move(differences);
+    }
+  } catch (const UserError&) {
+    return {};  // of another version: its options are no longer known
+  }
+  return nearest.value_or(std::vector<config::Difference>());
+}
+
+// As on the command line, where a word needs no quotes.
+std::string AsOverride(const config::Difference& difference) {
+  const std::string& value = difference.after;
+  const bool quoted = value.size() >= 2 && value.front() == '"' && value.find(' ') == std::string::npos;
+  return fmt::format("{}={}", difference.key, quoted ? value.substr(1, value.size() - 2) : value);
 }
 
 std::string StateText(const TrialRun& run) {
@@ -102,6 +133,33 @@ std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& tri
     runs.push_back(LookAt(found == folders.end() ? study.runs / name : found->second, trial));
   }
   return runs;
+}
+
+std::string RunsOfOtherSettings(const Study& study, const std::vector<Trial>& trials,
+                                const std::vector<TrialRun>& runs) {
+  const auto is_there = [](const TrialRun& run) { return fs::exists(TrialFile(run.folder)); };
+  if (std::ranges::any_of(runs, is_there)) return "";
+  int64_t count = 0;
+  std::set<std::string> keys;
+  std::vector<config::Difference> fewest;
+  for (const fs::path& folder : RunsIn(study.runs)) {
+    if (DigestIn(folder).empty()) continue;
+    ++count;
+    const std::vector<config::Difference> differences = DifferencesFromNearest(folder, trials);
+    for (const config::Difference& difference : differences) keys.insert(difference.key);
+    if (!differences.empty() && (fewest.empty() || differences.size() < fewest.size())) fewest = differences;
+  }
+  if (count == 0) return "";
+  std::string text =
+      fmt::format("{} holds {} {} of other settings", study.runs.string(), count, count == 1 ? "run" : "runs");
+  if (keys.empty()) return text;
+  text += fmt::format(" ({})", fmt::join(keys, ", "));
+  std::vector<std::string> changes;
+  for (const config::Difference& difference : fewest) {
+    if (difference.key != "run.seed" && !difference.after.empty()) changes.push_back(AsOverride(difference));
+  }
+  if (changes.empty()) return text;
+  return text + fmt::format("; give the changes they were made with, e.g. {}", fmt::join(changes, " "));
 }
 
 std::string RunList(const Study& study, const std::vector<Trial>& trials, const std::vector<TrialRun>& runs) {

@@ -46,6 +46,12 @@ std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& tri
 // state: "done", "running" (in whatever program), "stopped", "failed", "crashed", "not begun".
 std::string RunList(const Study& study, const std::vector<Trial>& trials, const std::vector<TrialRun>& runs);
 
+// Where none of the trials has a run though the folder holds runs: of how many and which other settings they are, and
+// the change that may find them: "runs/letter holds 2 runs of other settings (run.precision); give the changes they
+// were made with, e.g. run.precision=bf16". Else "".
+std::string RunsOfOtherSettings(const Study& study, const std::vector<Trial>& trials,
+                                const std::vector<TrialRun>& runs);
+
 // How the run in `folder` stands, from its files.
 TrialRun LookAt(const std::filesystem::path& folder, const Trial& trial);
 

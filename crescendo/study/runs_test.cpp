@@ -53,5 +53,36 @@ TEST(RunList, HasALineOfNames) {
                                             "[0-9a-f]+ +grow +1 +300 +[^ ]+/grow-1-[0-9a-f]+ +not begun\n"));
 }
 
+TEST(RunsOfOtherSettings, AreToldWhereAStudyFindsNoneOfItsOwn) {
+  const support::TemporaryFolder folder;
+  const Study study = SmallStudy(folder, "seeds = 2");
+  const auto told = [&](const Study& of) {
+    const std::vector<Trial> trials = MakeTrials(of, PlanOfSmall);
+    const std::string text = RunsOfOtherSettings(of, trials, FindRuns(of, trials));
+    return text.empty() ? text : text.substr(folder.path().string().size() + 1);
+  };
+  const auto make = [](const Study& of) {
+    const std::vector<Trial> trials = MakeTrials(of, PlanOfSmall);
+    const std::vector<TrialRun> runs = FindRuns(of, trials);
+    for (size_t i = 0; i < trials.size(); ++i) PrepareFolder(runs[i].folder, trials[i]);
+  };
+  EXPECT_EQ(told(study), "");  // the folder is empty
+
+  Study changed = study;
+  for (Variant& variant : changed.variants) variant.options.run.precision = config::Precision::kBf16;
+  make(changed);
+  EXPECT_EQ(told(study),
+            "runs holds 4 runs of other settings (run.precision); give the changes they were made with, e.g. "
+            "run.precision=bf16");
+  EXPECT_EQ(told(changed), "");
+  Study more_seeds = changed;
+  more_seeds.seeds = {2, 3};
+  EXPECT_EQ(told(more_seeds), "");  // of seed 2 there are some
+  more_seeds.seeds = {7};
+  EXPECT_EQ(told(more_seeds), "runs holds 4 runs of other settings (run.seed)");
+  make(study);
+  EXPECT_EQ(told(study), "");
+}
+
 }  // namespace
 }  // namespace crescendo::study

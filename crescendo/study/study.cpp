@@ -202,6 +202,8 @@ Study LoadStudy(const fs::path& path, const std::vector<std::string>& overrides,
   const toml::table file = source.Parse();
   Study study;
   study.name = path.stem().string();
+  study.file = path;
+  study.overrides = overrides;
   std::string base;
   std::string runs = (fs::path("runs") / study.name).string();
   std::string reference;

@@ -33,9 +33,11 @@ struct Variant {
 };
 
 struct Study {
-  std::string name;            // the file's, without .toml
-  std::string question;        // a sentence, or ""
-  std::filesystem::path runs;  // the folder that holds all runs
+  std::string name;  // the file's, without .toml
+  std::filesystem::path file;
+  std::vector<std::string> overrides;  // as LoadStudy was given them
+  std::string question;                // a sentence, or ""
+  std::filesystem::path runs;          // the folder that holds all runs
   Equal equal = Equal::kEpochs;
   double margin = 0.3;            // a smaller difference does not matter; in points of test accuracy
   size_t reference = 0;           // which variant the others are compared with

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <type_traits>
 
 #include "crescendo/base/error.h"
@@ -29,6 +28,13 @@ void CheckEqualLength(const Study& study, const std::vector<schedule::Plan>& pla
         fmt::format("the study holds {} equal, but {} sees {} examples and {} sees {}: give them the same "
                     "schedule.length, or state equal = \"nothing\"",
                     NameOf(study.equal), study.variants[i].name, ours, study.variants[study.reference].name, theirs));
+  }
+}
+
+template <class T>
+void Shuffle(std::vector<T>& list, uint64_t key) {
+  for (size_t left = list.size(); left > 1; --left) {
+    std::swap(list[left - 1], list[RandomBelow(RandomBits(key, left), left)]);
   }
 }
 
@@ -122,12 +128,17 @@ std::vector<Trial> MakeTrials(const Study& study, const PlanOf& plan_of) {
   return trials;
 }
 
-std::vector<size_t> ShuffledOrder(size_t trials) {
-  std::vector<size_t> order(trials);
-  std::iota(order.begin(), order.end(), size_t{0});
-  const uint64_t key = RandomKey(0, Stream::kTrialOrder, trials);
-  for (size_t left = trials; left > 1; --left) {
-    std::swap(order[left - 1], order[RandomBelow(RandomBits(key, left), left)]);
+std::vector<size_t> ShuffledOrder(const std::vector<Trial>& trials) {
+  std::map<int64_t, std::vector<size_t>> of_seed;
+  for (size_t trial = 0; trial < trials.size(); ++trial) of_seed[trials[trial].seed].push_back(trial);
+  std::vector<int64_t> seeds;
+  for (const auto& [seed, of_this_seed] : of_seed) seeds.push_back(seed);
+  Shuffle(seeds, RandomKey(0, Stream::kTrialOrder, trials.size()));
+  std::vector<size_t> order;
+  for (const int64_t seed : seeds) {
+    std::vector<size_t>& block = of_seed[seed];
+    Shuffle(block, RandomKey(1, Stream::kTrialOrder, static_cast<uint64_t>(seed)));
+    order.insert(order.end(), block.begin(), block.end());
   }
   return order;
 }

@@ -30,8 +30,10 @@ using PlanOf = std::function<schedule::Plan(const config::Options&)>;
 // (As much time as the reference is not made here: stages.h.)
 std::vector<Trial> MakeTrials(const Study& study, const PlanOf& plan_of);
 
-// A deterministic order for running them, in which no variant and no seed comes first: a slow hour falls on all.
-std::vector<size_t> ShuffledOrder(size_t trials);
+// A deterministic order for running them: seed after seed, the seeds shuffled, and the variants of each seed shuffled
+// anew. At any time all variants have begun as many runs, or one more: a slow hour falls on all of them, and what a
+// stopped study has finished is nearly all pairs of equal seeds.
+std::vector<size_t> ShuffledOrder(const std::vector<Trial>& trials);
 
 // `options` with every position of its schedule that says when something happens in training (length, boundaries,
 // warm-up, ...) times `factor`, in whole examples.

@@ -77,14 +77,55 @@ TEST(Trials, AnyNumberOfUpdatesCanBeHad) {
   }
 }
 
+// As a study makes them: variant by variant, seed by seed.
+std::vector<Trial> TrialsOf(size_t variants, const std::vector<int64_t>& seeds) {
+  std::vector<Trial> trials;
+  for (size_t variant = 0; variant < variants; ++variant) {
+    for (const int64_t seed : seeds) trials.push_back({.variant = variant, .seed = seed, .options = {}, .digest = ""});
+  }
+  return trials;
+}
+
 TEST(Trials, AreShuffledTheSameWayEachTime) {
-  const std::vector<size_t> order = ShuffledOrder(20);
-  EXPECT_EQ(order, ShuffledOrder(20));
+  const std::vector<Trial> trials = TrialsOf(4, {1, 2, 3, 4, 5});
+  const std::vector<size_t> order = ShuffledOrder(trials);
+  EXPECT_EQ(order, ShuffledOrder(trials));
   std::vector<size_t> sorted = order;
   std::ranges::sort(sorted);
-  EXPECT_NE(order, sorted);
   for (size_t i = 0; i < sorted.size(); ++i) EXPECT_EQ(sorted[i], i);
-  EXPECT_TRUE(ShuffledOrder(0).empty());
+  EXPECT_TRUE(ShuffledOrder({}).empty());
+
+  // Neither the seeds nor the variants of a seed stand as they were given, and the variants not always in one order.
+  std::vector<int64_t> seeds;
+  std::set<std::vector<size_t>> orders_of_variants;
+  for (size_t i = 0; i < order.size(); i += 4) {
+    seeds.push_back(trials[order[i]].seed);
+    std::vector<size_t> variants;
+    for (size_t k = i; k < i + 4; ++k) variants.push_back(trials[order[k]].variant);
+    orders_of_variants.insert(variants);
+  }
+  EXPECT_NE(seeds, (std::vector<int64_t>{1, 2, 3, 4, 5}));
+  EXPECT_GT(orders_of_variants.size(), 2);
+}
+
+TEST(Trials, GoSeedBySeedSoThatNoVariantIsAheadOfAnother) {
+  for (const size_t variants : {2, 3, 7}) {
+    const std::vector<Trial> trials = TrialsOf(variants, {9, 2, 14, 1, 30, 5});
+    std::vector<int64_t> begun(variants);
+    std::set<int64_t> seeds;
+    size_t count = 0;
+    for (const size_t trial : ShuffledOrder(trials)) {
+      // A seed that is new begins only where the ones before it are whole.
+      if (seeds.insert(trials[trial].seed).second) {
+        EXPECT_EQ(count % variants, 0);
+      }
+      ++count;
+      EXPECT_EQ(seeds.size(), (count + variants - 1) / variants);
+      ++begun[trials[trial].variant];
+      const auto [least, most] = std::ranges::minmax(begun);
+      EXPECT_LE(most - least, 1);
+    }
+  }
 }
 
 }  // namespace

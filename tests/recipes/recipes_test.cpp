@@ -14,6 +14,7 @@
 #include "crescendo/config/load.h"
 #include "crescendo/config/plan_request.h"
 #include "crescendo/schedule/planner.h"
+#include "crescendo/schedule/workers.h"
 
 namespace crescendo::config {
 namespace {
@@ -118,6 +119,41 @@ TEST(Recipes, TheImageNetPlansTakeThePapersUpdates) {
   const schedule::Plan doubled = PlanOf("recipes/paper/imagenet/5.4.toml");
   EXPECT_EQ(doubled.phases().front().global_batch, schedule::Examples{8192});
   EXPECT_EQ(doubled.largest_batch(), schedule::Examples{16'384});
+}
+
+struct WorkersRow {
+  const char* recipe;
+  std::vector<int64_t> workers;  // of each phase: its batch over the ghost batch
+};
+
+// By hand: 8192 / 32 = 256, 81,920 / 32 = 2560; 8192 / 64 = 128, and twice that for each doubling, up to 65,536 / 64.
+const std::vector<WorkersRow>& ImageNetWorkers() {
+  static const std::vector<WorkersRow> rows = {{"5.3a-decay", {256, 256, 256, 256}},
+                                               {"5.3a-grow", {256, 2560, 2560, 2560}},
+                                               {"5.3b-momentum-0.9", {128, 1024, 1024, 1024}},
+                                               {"5.3b-momentum-0.95", {256, 1024, 1024, 1024}},
+                                               {"5.3b-momentum-0.975", {512, 1024, 1024, 1024}}};
+  return rows;
+}
+
+TEST(Recipes, TheImageNetPlansShareABatchThatGrowsAmongAsManyMoreWorkers) {
+  const auto workers_of = [](const std::string& name) {
+    const std::string recipe = fmt::format("recipes/paper/imagenet/{}.toml", name);
+    const Options options = LoadFile(recipe);
+    EXPECT_EQ(options.run.workers, Workers::kGrow) << name;
+    EXPECT_FALSE(options.run.worker_batch) << name;  // so it is the ghost batch
+    return schedule::GrowingWorkers(PlanOf(recipe), schedule::Examples{options.model.ghost_batch});
+  };
+  for (const WorkersRow& row : ImageNetWorkers()) EXPECT_EQ(workers_of(row.recipe), row.workers) << row.recipe;
+
+  // 5.4: from epoch 30 on twice as many. The phases of the warm-up are as many workers as those after it.
+  const schedule::Plan plan = PlanOf("recipes/paper/imagenet/5.4.toml");
+  const std::vector<int64_t> workers = workers_of("5.4");
+  ASSERT_EQ(workers.size(), plan.phases().size());
+  for (size_t i = 0; i < workers.size(); ++i) {
+    const bool begun = plan.phases()[i].begin_example >= schedule::Examples{30 * kImageNet};
+    EXPECT_EQ(workers[i], begun ? 256 : 128) << i;
+  }
 }
 
 TEST(Recipes, ThePapersTakeThePapersUpdates) {

@@ -96,9 +96,35 @@ TEST_F(CompareTest, RunsAStudyOnceAndReportsIt) {
   for (const auto& run : json["variants"][1]["runs"]) words.push_back(run["folder"]);
   const auto runs = Call(words);
   EXPECT_EQ(runs.exit_code, 0) << runs.errors;
-  EXPECT_THAT(runs.output, HasSubstr("4 runs: final test accuracy"));
+  EXPECT_THAT(runs.output, HasSubstr("4 runs: final test accuracy in %; differences below 0.3 points do not matter"));
+  words.insert(words.end(), {"--margin", "2.5"});
+  EXPECT_THAT(Call(words).output, HasSubstr("differences below 2.5 points do not matter"));
+  words.back() = "0";
+  EXPECT_THAT(Call(words).errors, HasSubstr("--margin 0: it must be above 0 and at most 100"));
+  words.resize(words.size() - 2);
   words.push_back(words[1]);
   EXPECT_EQ(Call(words).exit_code, 2);
+}
+
+TEST_F(CompareTest, AReportWithoutTheChangesOfTheRunsSaysWhereTheyAre) {
+  WriteStudy("margin = 5");
+  const auto before = Call({"report", "study.toml"});
+  EXPECT_EQ(before.errors, "");  // nothing was run
+  ASSERT_EQ(Call({"compare", "study.toml", "model.hidden=[4]"}).exit_code, 0);
+  const std::string note =
+      "runs holds 4 runs of other settings (model.hidden); give the changes they were made with, e.g. "
+      "model.hidden=[4]";
+  const auto without = Call({"report", "study.toml", "--out", "page.html"});
+  EXPECT_EQ(without.exit_code, 0);
+  EXPECT_THAT(without.errors, HasSubstr("crescendo: " + note + "\n"));
+  EXPECT_THAT(ReadFile(folder_ / "page.html"), HasSubstr(note));
+  const auto with = Call({"report", "study.toml", "model.hidden=[4]"});
+  EXPECT_EQ(with.errors, "");
+  EXPECT_THAT(with.output, HasSubstr("by seed"));
+  const auto margin = Call({"report", "study.toml", "--margin", "1"});
+  EXPECT_EQ(margin.exit_code, 2);
+  EXPECT_THAT(margin.errors, HasSubstr("--margin 1 is for runs side by side; study.toml is a study, which states its "
+                                       "own: margin = 5"));
 }
 
 TEST_F(CompareTest, InterruptedGoesOnWhereItWas) {
@@ -127,9 +153,10 @@ TEST_F(CompareTest, ADivergedVariantIsAResult) {
 
 TEST_F(CompareTest, EqualWallClockStretchesTheFasterSchedule) {
   WriteStudy("equal = \"wall_clock\"", "[options.schedule]\nlength = \"40ep\"\n");
-  const auto study = Call({"compare", "study.toml", "--jobs", "1"});
+  const auto study = Call({"compare", "study.toml", "--jobs", "2"});
   ASSERT_EQ(study.exit_code, 0) << study.errors;
   EXPECT_THAT(study.errors, HasSubstr("study, pilots: 2 variants, 1 seed, 1 at a time"));
+  EXPECT_THAT(study.errors, HasSubstr("study: 2 variants, 2 seeds, 2 at a time"));
   EXPECT_THAT(study.output, HasSubstr("wall_clock held equal"));
   const auto again = Call({"compare", "study.toml"});  // the pilots are found again, so the lengths are the same
   EXPECT_EQ(again.output, study.output);

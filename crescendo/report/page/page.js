@@ -70,7 +70,8 @@ function logTicks(low, high) {
   return ticks.length > 2 ? ticks : linearTicks(low, high, 4);
 }
 
-// A panel: {key, title, note, source(variant, failed) -> columns or null, value, axis (fixed) or null, steps, log}
+// A panel: {key, title, note, sentence or null, source(variant, failed) -> columns or null, value, axis (fixed) or null,
+// steps, log}
 // The curves of failed runs are thin and do not count for the range: they may go anywhere before the end.
 class Panel {
   constructor(parent, options) {
@@ -79,6 +80,7 @@ class Panel {
     this.figure = html('figure', {id: `figure-${this.key}`}, parent);
     const caption = html('figcaption', {textContent: this.title + ' '}, this.figure);
     html('span', {textContent: this.note}, caption);
+    if (this.sentence) html('div', {className: 'sentence', textContent: this.sentence}, this.figure);
     this.box = html('div', {}, this.figure);
     this.beyond = html('div', {className: 'beyond'}, this.figure);
     this.tip = html('div', {className: 'tip', hidden: true}, this.figure);
@@ -223,7 +225,7 @@ class Panel {
       if (x > s.x[s.x.length - 1] + right * 0.02) continue;
       let text = `${s.name}: ${number(s.y[nearest])}`;
       if (s.low && s.runs[nearest] > 1) text += ` (${number(s.low[nearest])} to ${number(s.high[nearest])})`;
-      html('div', {textContent: text, style: `color: ${colour(s.index)}`}, this.tip);
+      html('div', {textContent: text, style: `color: ${colour(s.index)}`}, this.tip).dataset.variant = s.variant;
     }
     this.tip.hidden = false;
     const inside = this.figure.getBoundingClientRect();
@@ -239,7 +241,8 @@ class Panel {
   }
 }
 
-// A bar per variant, the value written at its end; where no run has finished, why there is none.
+// A bar per variant, the value written at its end; where no run has finished, lighter what is planned, where that is known
+// and a run is still to come, else why there is none.
 class Bars {
   constructor(parent, options) {
     Object.assign(this, options);
@@ -252,25 +255,32 @@ class Bars {
 
   draw() {
     const width = Math.max(240, this.box.clientWidth);
-    const bars = study.variants.map((variant, index) => ({variant, name: variant.name, index, value: this.value(variant)}))
+    const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
+    const bars = study.variants
+                     .map((variant, index) => {
+                       const done = this.value(variant);
+                       const planned = !(done > 0) && this.planned && goesOn(variant);
+                       return {variant, name: variant.name, index, planned, value: planned ? this.planned(variant) : done};
+                     })
                      .filter(({index}) => shown[index]);
     const high = (bar) => bar.value > 0 ? 44 : 24;
     const height = bars.reduce((sum, bar) => sum + high(bar), 6);
     this.box.replaceChildren();
     const svg = element('svg', {viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': this.title}, this.box);
+    const room = bars.some((bar) => bar.planned) ? 130 : 90;
     const most = bars.reduce((a, b) => Math.max(a, b.value), 0);
     let top = 0;
     for (const bar of bars) {
       const group = element('g', {transform: `translate(0 ${top})`, 'data-variant': bar.name}, svg);
       top += high(bar);
       if (bar.value > 0) {
-        const length = Math.max(2, bar.value / most * (width - 90));
+        const length = Math.max(2, bar.value / most * (width - room));
         element('text', {y: 14}, group, bar.name);
-        element('rect', {y: 20, width: length, height: 16, rx: 2, fill: colour(bar.index)}, group);
-        element('text', {x: length + 6, y: 33}, group, this.text(bar.value));
+        const rect = element('rect', {y: 20, width: length, height: 16, rx: 2, fill: colour(bar.index)}, group);
+        if (bar.planned) rect.setAttribute('class', 'planned');
+        element('text', {x: length + 6, y: 33}, group, this.text(bar.value) + (bar.planned ? ' planned' : ''));
       } else {
-        const goesOn = bar.variant.waiting + bar.variant.unfinished > 0;
-        element('text', {y: 14}, group, `${bar.name}: ${goesOn ? 'not finished yet' : 'failed'}`);
+        element('text', {y: 14}, group, `${bar.name}: ${goesOn(bar.variant) ? 'not finished yet' : 'failed'}`);
       }
     }
   }
@@ -291,9 +301,9 @@ const panels = [
   new Panel(figures, {key: 'batch', title: 'Global batch', note: 'examples per update', source: settings,
                       value: 'global_batch', steps: true, log: true}),
   new Panel(figures, {key: 'noise', title: 'Noise scale', note: 'equivalent schedules lie on each other against epochs',
-                      source: settings, value: 'noise_scale', steps: true, log: true}),
-  new Bars(figures, {key: 'updates', title: 'Updates', note: 'sequential steps of a finished run',
-                     value: (variant) => variant.updates, text: number}),
+                      sentence: study.noise, source: settings, value: 'noise_scale', steps: true, log: true}),
+  new Bars(figures, {key: 'updates', title: 'Updates', note: 'sequential steps of a run', value: (variant) => variant.updates,
+                     planned: (variant) => variant.planned_updates, text: number}),
   new Panel(figures, {key: 'loss_updates', title: 'Training loss against updates', note: '', source: losses, value: 'mean',
                       axis: 'updates', log: true}),
   new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations',
@@ -311,6 +321,7 @@ const redraw = () => panels.forEach((panel) => panel.draw());
 const toggles = document.getElementById('toggles');
 study.variants.forEach((variant, index) => {
   const label = html('label', {}, toggles);
+  label.dataset.variant = variant.name;
   const box = html('input', {type: 'checkbox', checked: true, id: `show-${index}`}, label);
   const key = element('svg', {class: 'key', width: 34, height: 12, style: 'width: 34px'}, label);
   element('line', {x1: 1, x2: 33, y1: 6, y2: 6, stroke: colour(index), 'stroke-width': 3, 'stroke-dasharray': dash(index)}, key);
