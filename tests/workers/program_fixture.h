@@ -68,6 +68,10 @@ class Program : public ::testing::Test {
   }
   std::filesystem::path Run(const std::string& run) const { return folder_ / run; }
 
+  // From the end of its second epoch.
+  std::vector<std::string> BranchOf(const std::string& parent, const std::string& run) const {
+    return {kProgram, "resume", Run(parent).string(), "--branch", Run(run).string(), "--at", "2ep"};
+  }
   // What crescendo digest prints.
   std::string DigestOf(const std::string& run) const {
     StartedProgram digest({kProgram, "digest", Run(run).string()});

@@ -189,6 +189,54 @@ TEST_F(Program, RestartsGoOnFromTheLastCheckpointWithFewerWorkers) {
   EXPECT_LT(Difference("alone", "restarted"), 1e-3);
 }
 
+// Two epochs are 800 examples.
+TEST_F(Program, BranchIsComputedByAnyNumberOfWorkers) {
+  StartedProgram parent(Train("parent", {"checkpoint.every=1ep", "checkpoint.keep_last=0"}));
+  ASSERT_EQ(parent.Wait(kPatience), 0) << parent.printed();
+  for (const size_t workers : {1, 2}) {
+    const std::string name = fmt::format("by {}", workers);
+    std::vector<std::string> command = BranchOf("parent", name);
+    if (workers > 1) command.insert(command.end(), {"--ranks", std::to_string(workers)});
+    StartedProgram branch(command);
+    ASSERT_EQ(branch.Wait(kPatience), 0) << branch.printed();
+    EXPECT_EQ(Log(name, "header").at(0)["begin_examples"], 800);
+    EXPECT_EQ(Log(name, "header").at(0)["workers"], workers);
+    EXPECT_GT(Log(name, "update").at(0)["examples"], 800);
+    if (workers == 1) {
+      EXPECT_EQ(Difference("parent", name), 0);
+    } else {
+      EXPECT_LT(Difference("parent", name), 1e-4);
+    }
+  }
+}
+
+// At whatever moment it is lost: begun again from nothing it would be another run.
+TEST_F(Program, RestartOfABranchIsOfThatBranch) {
+  StartedProgram parent(Train("parent", {"checkpoint.every=1ep", "checkpoint.keep_last=0"}));
+  ASSERT_EQ(parent.Wait(kPatience), 0) << parent.printed();
+  const auto lose_worker_0 = [&](const std::string& name, const char* once_there) {
+    std::vector<std::string> command = BranchOf("parent", name);
+    command.insert(command.end(), {"--ranks", "2", "--restarts", "1", "schedule.length=40ep", "checkpoint.every=none"});
+    StartedProgram branch(command);
+    ASSERT_TRUE(WaitUntil(kPatience, [&] {
+      return branch.Descendant("RANK=0") > 0 && (*once_there == '\0' || fs::exists(Run(name) / once_there));
+    })) << branch.printed();
+    ::kill(branch.Descendant("RANK=0"), SIGKILL);
+    ASSERT_EQ(branch.Wait(kPatience), 0) << branch.printed();
+    EXPECT_THAT(branch.printed(), HasSubstr("going on with 2 workers (restart 1 of 1)"));
+    EXPECT_THAT(Log(name, "header").at(0)["branched_from"].get<std::string>(), HasSubstr("parent, example 800"));
+    int64_t examples = 800;
+    for (const auto& update : Log(name, "update")) {
+      EXPECT_EQ(update["examples"], examples + update["global_batch"].get<int64_t>());
+      examples = update["examples"];
+    }
+    EXPECT_EQ(examples, 16'000);
+  };
+  lose_worker_0("at once", "");
+  lose_worker_0("with a log", "run.jsonl");
+  lose_worker_0("with a checkpoint", "checkpoints/000000000800.json");
+}
+
 // A loss that is not a number would come again.
 TEST_F(Program, FailureOfTheRunItselfIsNotRestarted) {
   StartedProgram program(
