@@ -238,6 +238,24 @@ TEST_F(Mistakes, ConfigMadeToBreakTheProgramIsRefused) {
   }
 }
 
+// A log of 8 GB where 4 GB may be had: what cannot be read must not be cut either.
+TEST_F(Mistakes, LogThatDoesNotFitIntoMemoryIsLeftAsItIs) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves more memory than this test allows";
+#endif
+  TrainSmall();
+  const uintmax_t size = uintmax_t{8} << 30;
+  std::filesystem::resize_file(folder_ / "run/run.jsonl", size);  // with a hole
+  support::ProcessOptions options;
+  options.most_memory = int64_t{4} << 30;
+  for (const char* command : {"resume", "report"}) {
+    const ProcessResult result = Crescendo({command, "run"}, options);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.errors, "crescendo: cannot read run/run.jsonl: not enough memory for its 8589934592 bytes\n");
+  }
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "run/run.jsonl"), size);
+}
+
 // A layer of 6.4 GB where 4 GB may be had.
 TEST_F(Mistakes, TooLargeANetworkIsOneLineAboutMemory) {
 #ifdef __SANITIZE_ADDRESS__
