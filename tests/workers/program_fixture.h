@@ -66,12 +66,12 @@ class Program : public ::testing::Test {
     command.emplace_back("schedule.length=100000ep");
     return command;
   }
-  std::filesystem::path Run(const std::string& run) const { return folder_ / run; }
-
   // From the end of its second epoch.
   std::vector<std::string> BranchOf(const std::string& parent, const std::string& run) const {
     return {kProgram, "resume", Run(parent).string(), "--branch", Run(run).string(), "--at", "2ep"};
   }
+  std::filesystem::path Run(const std::string& run) const { return folder_ / run; }
+
   // What crescendo digest prints.
   std::string DigestOf(const std::string& run) const {
     StartedProgram digest({kProgram, "digest", Run(run).string()});
