@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
@@ -101,6 +102,12 @@ TEST_F(CheckpointFiles, DamagedOneIsFoundAndTheOneBeforeIsUsed) {
   expect_previous("damaged: its SHA-256 is not the one it states");
   WriteFileAtomically(json, ReadFile(ListCheckpoints(checkpoints_).back()));
   expect_previous("its name is that of another position");
+  nlohmann::ordered_json future = nlohmann::ordered_json::parse(json_text);
+  future["format_version"] = 2;
+  future.erase("sha256_of_the_above");
+  future["sha256_of_the_above"] = Sha256Of(future.dump(1));
+  WriteFileAtomically(json, future.dump(1) + "\n");
+  expect_previous("format_version is 2, and this crescendo reads version 1");
   WriteFileAtomically(json, "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}");
   expect_previous("nested too deeply");
   fs::resize_file(json, 1 << 30);  // sparse; refused before it is read
