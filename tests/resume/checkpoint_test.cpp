@@ -12,6 +12,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/report/run_log.h"
 #include "crescendo/train/digest.h"
 #include "crescendo/train/run_folder.h"
 #include "tests/resume/run_files.h"
@@ -49,6 +50,8 @@ TEST_F(CheckpointFiles, AreWrittenAndKeptAsAsked) {
   fs::remove_all(folder_ / "run");
   EXPECT_THAT(Train({"checkpoint.every=1ep", "checkpoint.keep_last=2"}), ElementsAre(660, 600));
   fs::remove_all(folder_ / "run");
+  EXPECT_THAT(Train({"checkpoint.every=none", "checkpoint.minutes=10", "checkpoint.at_end=false"}), ElementsAre());
+  fs::remove_all(folder_ / "run");
   const std::vector<int64_t> by_time = Train(
       {"checkpoint.every=none", "checkpoint.minutes=0.0000001", "checkpoint.keep_last=0", "checkpoint.at_end=false"});
   EXPECT_GT(by_time.size(), 1);
@@ -61,6 +64,18 @@ TEST_F(CheckpointFiles, BestIsKeptBesidesTheLast) {
                                 "reference.learning_rate=1e-9", "schedule.learning_rate=1e-9", "model.norm_momentum=0",
                                 "schedule.policy=decay"});
   EXPECT_THAT(positions, ElementsAre(660, 200));
+}
+
+// It learns, and from epoch 2 on it is driven away again by a rate at which nothing can be learned.
+TEST_F(CheckpointFiles, BestOfARunThatLearnsIsKept) {
+  const auto positions =
+      Train({"checkpoint.every=none", "checkpoint.keep_last=1", "checkpoint.keep_best=true", "run.evaluate_every=40sp",
+             "schedule.policy=decay", "reference.shape=table", R"(reference.table=[["0ep", 0.05], ["2ep", 5]])"});
+  const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "run").log());
+  const auto best = std::ranges::max_element(log.evaluations, {}, &report::EvaluationRecord::accuracy);  // the first
+  EXPECT_GT(best->accuracy, log.evaluations.front().accuracy);
+  EXPECT_GT(best->accuracy, log.evaluations.back().accuracy);
+  EXPECT_THAT(positions, ElementsAre(660, best->examples.value()));
 }
 
 TEST_F(CheckpointFiles, DamagedOneIsFoundAndTheOneBeforeIsUsed) {

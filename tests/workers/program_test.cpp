@@ -37,15 +37,18 @@ TEST_F(Program, RanksOfOurOwnLauncher) {
 }
 
 TEST_F(Program, ReproducibleRunsOfAnyNumberHaveTheSameDigest) {
-  const auto weights = [&](const std::string& name, const std::string& ranks, const std::string& micro_batch) {
-    StartedProgram run(Train(name, {"--ranks", ranks, "run.reproducible=true", "run.micro_batch=" + micro_batch}));
+  const auto weights = [&](const std::string& name, const std::string& ranks, const std::string& micro_batch,
+                           const std::string& threads) {
+    StartedProgram run(Train(
+        name, {"--ranks", ranks, "run.reproducible=true", "run.micro_batch=" + micro_batch, "run.threads=" + threads}));
     EXPECT_EQ(run.Wait(kPatience), 0) << run.printed();
     return DigestOf(name);
   };
-  const std::string one = weights("one", "1", "8");
+  const std::string one = weights("one", "1", "8", "1");
   EXPECT_THAT(one, HasSubstr("weights"));
-  EXPECT_EQ(weights("two", "2", "4"), one);
-  EXPECT_EQ(weights("three", "3", "16"), one);
+  EXPECT_EQ(weights("two", "2", "4", "1"), one);
+  EXPECT_EQ(weights("three", "3", "16", "1"), one);
+  EXPECT_EQ(weights("two of two threads", "2", "4", "2"), weights("one of two threads", "1", "8", "2"));
 }
 
 // Each gives two workers.
