@@ -11,6 +11,9 @@ shift
 if [[ -z ${CRESCENDO_PYTHON:-} && -e .deps/python/packages.txt ]]; then
   export CRESCENDO_PYTHON=$PWD/.deps/python/bin/python  # of scripts/python_readers.sh
 fi
+if [[ -z ${CRESCENDO_TORCHRUN:-} && -x .deps/pytorch-2.11.0/bin/torchrun ]]; then
+  export CRESCENDO_TORCHRUN=$PWD/.deps/pytorch-2.11.0/bin/torchrun
+fi
 build=build/$preset
 log=$build/ctest.log
 stage "test: preset $preset"

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <set>
+#include <thread>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
@@ -73,6 +75,28 @@ TEST(File, IsReplacedWholeAndAMissingOneIsTheUsersError) {
       UserError);
   EXPECT_THROW(WriteFileAtomically(folder / "missing" / "c.txt", "x"), RunError);
   std::filesystem::remove_all(folder);
+}
+
+// Nothing is mapped at address 0, where this file begins.
+TEST(File, ThatCannotBeReadToItsEndIsNotTakenForAShorterOne) {
+  const auto read = [](const std::filesystem::path& path) -> std::string {
+    try {
+      return "content: " + ReadFile(path);
+    } catch (const RunError& error) {
+      return error.what();
+    }
+  };
+  EXPECT_EQ(read("/proc/self/mem"), "cannot read /proc/self/mem: Input/output error");
+
+  const support::TemporaryFolder folder;
+  const std::filesystem::path pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string long_text;  // several times what is read at once
+  for (int i = 0; i < 100'000; ++i) long_text += std::to_string(i);
+  std::thread writer([&] { std::ofstream(pipe) << long_text; });
+  EXPECT_EQ(read(pipe), "content: " + long_text);
+  writer.join();
+  EXPECT_EQ(read(folder.Write("empty", "")), "content: ");
 }
 
 TEST(File, ThatCannotBeWrittenLeavesNothingBehind) {

@@ -7,7 +7,7 @@
 
 namespace crescendo {
 
-// The whole content of `path`. UserError, with the system's reason, if it cannot be read.
+// The whole content of `path`, never a part. UserError where it cannot be opened, RunError where reading fails.
 std::string ReadFile(const std::filesystem::path& path);
 
 // Replaces `path` by `bytes` in one step: written beside it as "<name>.part", fsync'ed, renamed, and the folder
@@ -18,5 +18,8 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view byt
 // Waits until what was written to `path`, by whomever, is on the disk. RunError if that fails; a file that is not there
 // is left so.
 void SyncFile(const std::filesystem::path& path);
+
+// The same for which files a folder holds. Not every file system can do that, so a failure is not told.
+void SyncFolder(const std::filesystem::path& path);
 
 }  // namespace crescendo

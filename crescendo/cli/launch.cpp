@@ -11,6 +11,7 @@
 #include "crescendo/base/error.h"
 #include "crescendo/distributed/local_launcher.h"
 #include "crescendo/report/run_log.h"
+#include "crescendo/train/checkpoint.h"
 #include "crescendo/train/growth.h"
 
 namespace crescendo::cli {
@@ -40,7 +41,11 @@ int64_t WithWork(int64_t workers, const config::Options& options) {
 class LaunchedRun {
  public:
   LaunchedRun(std::vector<std::string> command, const train::RunFolder& folder)
-      : command_(std::move(command)), folder_(folder), resumes_(Resumes(command_)), config_before_(ConfigWritten()) {}
+      : command_(std::move(command)),
+        folder_(folder),
+        resumes_(Resumes(command_)),
+        begins_branch_(!folder.HoldsFiles() && std::ranges::find(command_, "--branch") != command_.end()),
+        config_before_(ConfigWritten()) {}
 
   // A run that came to an end of its own, as by a loss that is not a number, would come to the same end again.
   bool EndedByItself() const {
@@ -51,6 +56,11 @@ class LaunchedRun {
 
   // What starts it, or goes on with it: one that was resumed with the options that were changed.
   std::vector<std::string> NextCommand() const {
+    // A branch whose start was not kept yet is begun again; what stands in its folder is its own.
+    if (begins_branch_ && train::ListCheckpoints(folder_.checkpoints()).empty()) {
+      folder_.Clear();
+      return command_;
+    }
     if (!HasBegun()) return command_;
     std::vector<std::string> next = resumes_ ? command_ : CommandThatResumes();
     if (std::ranges::find(next, "--start-over") == next.end()) next.emplace_back("--start-over");
@@ -76,6 +86,7 @@ class LaunchedRun {
   const std::vector<std::string> command_;
   const train::RunFolder& folder_;
   const bool resumes_;
+  const bool begins_branch_;
   const std::optional<std::filesystem::file_time_type> config_before_;
 };
 

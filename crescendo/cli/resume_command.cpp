@@ -78,6 +78,7 @@ int Resume(const Arguments& arguments) {
         fmt::format("none of the {} checkpoints in {} can be read; to begin the run again, move them away first",
                     unreadable, folder.checkpoints().string()));
   }
+  if (!next) train::RefuseToStartOver(folder);
   if (!next && arguments.start_over) return StartOver(folder, arguments.overrides, place);
   if (!next) {
     throw UserError(

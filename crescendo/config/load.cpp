@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
-#include <sstream>
 #include <utility>
 
 #include "crescendo/base/error.h"
@@ -15,6 +13,7 @@
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/config/layers.h"
+#include "crescendo/config/toml_text.h"
 #include "crescendo/config/validate.h"
 #include "crescendo/config/value_codec.h"
 
@@ -93,12 +92,12 @@ std::vector<Statement> Statements(const Layer& layer) {
     }
     if (table == nullptr) {
       throw UserError(
-          fmt::format("{}: {} is not an option; {}", place, section.str(), WhatWasMeant("", section.str())));
+          fmt::format("{}: {} is not an option; {}", place, Shortened(section.str()), WhatWasMeant("", section.str())));
     }
     if (!is_known) {
       const std::string hint = DidYouMean(section.str(), sections);
       throw UserError(
-          fmt::format("{}: {} is not a section{}", place, section.str(),
+          fmt::format("{}: {} is not a section{}", place, Shortened(section.str()),
                       hint.empty() ? fmt::format("; the sections are {}", fmt::join(sections, ", ")) : hint));
     }
     for (const auto& [name, value] : *table) {
@@ -114,7 +113,7 @@ std::vector<Statement> Statements(const Layer& layer) {
   for (const Statement& statement : statements) {
     if (std::ranges::find(keys, statement.key) != keys.end()) continue;
     const size_t dot = statement.key.find('.');
-    throw UserError(fmt::format("{}: {} is not an option; {}", statement.key_place, statement.key,
+    throw UserError(fmt::format("{}: {} is not an option; {}", statement.key_place, Shortened(statement.key),
                                 WhatWasMeant(statement.key.substr(0, dot), statement.key.substr(dot + 1))));
   }
   return statements;
@@ -157,26 +156,6 @@ void Apply(const Layer& layer, const Statement& statement, Options& options) {
 
 // ---- Layers
 
-// The commonest mistake, length = 200ep: a value that wants quotes is, to TOML, a broken number.
-std::string MissingQuotes(std::string_view text, size_t line_number) {
-  std::istringstream lines{std::string(text)};
-  std::string line;
-  for (size_t i = 0; i < line_number; ++i) std::getline(lines, line);
-  static const std::regex bare_text(R"(^[^=]*=\s*([\w./+-]*[A-Za-z][\w./+-]*)\s*(#.*)?$)");
-  std::smatch match;
-  return std::regex_match(line, match, bare_text) ? fmt::format("; did you mean \"{}\", in quotes?", match.str(1)) : "";
-}
-
-toml::table ParseToml(std::string_view text, const std::string& name) {
-  try {
-    return toml::parse(text, name);
-  } catch (const toml::parse_error& error) {
-    const toml::source_position& place = error.source().begin;
-    throw UserError(fmt::format("{}:{}:{}: {}{}", name, place.line, place.column, error.description(),
-                                MissingQuotes(text, place.line)));
-  }
-}
-
 // `text` and what it is based on, the last base first. `files` are the paths on the way here.
 void AddFileLayers(std::string_view text, const fs::path& path, std::vector<fs::path> files,
                    std::vector<Layer>& layers) {
@@ -217,12 +196,12 @@ void AddFileLayers(std::string_view text, const fs::path& path, std::vector<fs::
 // The value of an override: TOML, or else text.
 void SetOverride(std::string_view text, toml::table& table, std::string_view name) {
   try {
-    toml::table parsed = toml::parse(fmt::format("value = {}", text));
+    toml::table parsed = ParseToml(fmt::format("value = {}", text), "");
     if (parsed.size() == 1) {
       table.insert(name, std::move(*parsed.get("value")));
       return;
     }
-  } catch (const toml::parse_error&) {
+  } catch (const UserError&) {
   }
   table.insert(name, text);
 }

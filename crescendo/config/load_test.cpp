@@ -221,6 +221,48 @@ TEST(Load, GivesThePlaceOfBrokenToml) {
   EXPECT_THAT(Refusal("[schedule]\nlength = '1ep'\nlength = '2ep'"), HasSubstr("x.toml:3:"));
 }
 
+// A text made to break the program: each part of a key takes the parser's stack, as does each letter a backtracking
+// matcher's.
+TEST(Load, RefusesTextsThatNoConfigHas) {
+  const std::string letters(50'000, 'a');
+  EXPECT_EQ(Refusal("[schedule]\nlength = " + letters),
+            "x.toml:2:10: Error while parsing value: could not determine value type");
+  EXPECT_EQ(Refusal("[schedule]\n" + letters).substr(0, 15), "x.toml:2:50001:");
+  EXPECT_EQ(Refusal(letters + " = 1").substr(0, 90), "x.toml:1:1: " + std::string(57, 'a') + "... is not an option;");
+
+  const auto key = [](int parts, const std::string& part) {
+    std::string text = part;
+    for (int i = 1; i < parts; ++i) text += "." + part;
+    return text;
+  };
+  const std::string too_long = ": this key has more than 32 parts; that of an option has two, as in schedule.length";
+  EXPECT_EQ(Refusal("[run]\n" + key(60'000, "a") + " = 1"), "x.toml:2:64" + too_long);
+  EXPECT_EQ(Refusal("[" + key(60'000, "a") + "]"), "x.toml:1:65" + too_long);
+  EXPECT_EQ(Refusal("[[" + key(60'000, "a") + "]]"), "x.toml:1:66" + too_long);
+  EXPECT_EQ(Refusal("a = [\n{" + key(33, "'='") + " = 1}]"), "x.toml:2:129" + too_long);
+  EXPECT_EQ(Refusal("a = '''\n'\"'''\n" + key(33, "b") + " = 1"), "x.toml:3:64" + too_long);
+  EXPECT_EQ(Refusal(key(32, "a") + " = 1"),
+            "x.toml:1:1: a is not a section; the sections are data, model, optimizer, reference, schedule, run, "
+            "checkpoint");
+  EXPECT_THAT(Refusal(kReference, {"run.seed={" + key(60'000, "a") + "=1}"}), HasSubstr("it must be a whole number"));
+
+  EXPECT_EQ(Refusal(kReference + std::string(1 << 20, '\n')),
+            fmt::format("x.toml is no config: it has {} bytes, and a config has at most 1048576",
+                        kReference.size() + (1 << 20)));
+}
+
+// Dots in strings, in comments and in numbers are no parts of a key.
+TEST(Load, TakesLongListsAndManyDots) {
+  std::string table = "'0ep', 0.1";
+  for (int i = 1; i < 400; ++i) table += fmt::format("], ['{}ep', {}", 0.25 * i, 0.25 * i);
+  const std::string dots(200, '.');
+  const Options options = LoadText("# " + dots + "\n[reference]\nshape = 'table'\ntable = [[" + table + "]]  # " +
+                                       dots + "\n[data]\nfolder = \"\\\"" + dots + "\"\n",
+                                   "x.toml");
+  EXPECT_EQ(options.reference.table.size(), 400);
+  EXPECT_EQ(options.data.folder, '"' + dots);
+}
+
 TEST(Load, OverridesAreTomlOrText) {
   const Options options =
       LoadText(kReference, "x.toml",

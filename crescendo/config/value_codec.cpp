@@ -202,13 +202,14 @@ std::string BoundsText(const Description& description) {
   return "";
 }
 
-std::string GivenText(const toml::node& node) {
+std::string Shortened(std::string_view text) {
   constexpr size_t kLongest = 60;
-  std::string text = OneLineToml(node);
-  if (text.size() <= kLongest) return text;
+  if (text.size() <= kLongest) return std::string(text);
   size_t end = kLongest - 3;
-  while ((static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
-  return text.substr(0, end) + "...";
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // not inside a character
+  return std::string(text.substr(0, end)) + "...";
 }
+
+std::string GivenText(const toml::node& node) { return Shortened(OneLineToml(node)); }
 
 }  // namespace crescendo::config

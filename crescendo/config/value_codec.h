@@ -77,7 +77,10 @@ std::string NumberText(double value);
 // "from 1 to 1e9", "at least 0", or "" where anything goes.
 std::string BoundsText(const Description& description);
 
-// One line of TOML, shortened where it is long, for messages.
+// For messages: cut after 57 bytes, with three dots, where it is longer than 60.
+std::string Shortened(std::string_view text);
+
+// One line of TOML, shortened.
 std::string GivenText(const toml::node& node);
 
 // ---- Choices and optional values.

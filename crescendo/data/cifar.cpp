@@ -60,13 +60,17 @@ Dataset ReadRecords(const Format& format, const std::vector<std::string>& files,
     if (left == 0) break;
     const std::filesystem::path path = format.folder / name;
     RequireFetched(path, options);
-    const std::string bytes = ReadFile(path);
-    const auto size = static_cast<int64_t>(bytes.size());
+    std::error_code error;
+    const auto on_disk = static_cast<int64_t>(std::filesystem::file_size(path, error));
+    // What is no file, such as a folder, has no size before it is read; for what is one, no memory is taken in vain.
+    const int64_t size = error ? static_cast<int64_t>(ReadFile(path).size()) : on_disk;
     if (size != records_per_file * format.record_size()) {
       throw UserError(fmt::format("{} ends at byte {}, in record {}; {} records of {} bytes make {}", path.string(),
                                   size, size / format.record_size(), records_per_file, format.record_size(),
                                   records_per_file * format.record_size()));
     }
+    const std::string bytes = ReadFile(path);
+    if (static_cast<int64_t>(bytes.size()) != size) throw RunError(path.string() + " was changed while it was read");
     const int64_t taken = std::min(left, records_per_file);
     for (int64_t record = 0; record < taken; ++record, pixels += kPixels) {
       const int64_t begin = record * format.record_size();

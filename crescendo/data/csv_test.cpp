@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <lzma.h>
 
 #include <algorithm>
 #include <cmath>
@@ -150,6 +151,31 @@ TEST(Csv, AnUnpackedFileThatIsCutShortIsAnErrorWithThePlace) {
   packed[1'000] ^= 1;
   folder.Write("cut.data.xz", packed);
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }), HasSubstr("damaged"));
+}
+
+// Behind the file's header of 12 bytes stands that of a block: its size in words of 4 bytes less one, and at its end
+// the CRC of the rest. In between, LZMA2 is 0x21, then 1 byte that says how large the dictionary is (37: 1.5 GiB).
+TEST(Csv, AnXzFileThatWantsTooMuchMemoryIsRefused) {
+  const std::string table = "1,a\n2,b\n3,a\n";
+  std::string packed(1'000, '\0');
+  size_t size = 0;
+  ASSERT_EQ(lzma_easy_buffer_encode(0, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const uint8_t*>(table.data()),
+                                    table.size(), reinterpret_cast<uint8_t*>(packed.data()), &size, packed.size()),
+            LZMA_OK);
+  packed.resize(size);
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("table.csv.xz", packed));
+  options.test_examples = 1;
+  EXPECT_EQ(LoadDatasets(options, 1).train.labels.size(0), 2);
+
+  const size_t before_crc = 4 * static_cast<size_t>(packed[12]);
+  packed[packed.find("\x21\x01", 12) + 2] = 37;
+  const uint32_t crc = lzma_crc32(reinterpret_cast<const uint8_t*>(packed.data()) + 12, before_crc, 0);
+  for (size_t i = 0; i < 4; ++i) packed[12 + before_crc + i] = static_cast<char>(crc >> (8 * i));
+  folder.Write("table.csv.xz", packed);
+  EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }),
+              EndsWith("table.csv.xz cannot be unpacked: that takes 1537 MiB of memory, and at most 256 are given to "
+                       "it; `xz -9` makes files that take 65"));
 }
 
 TEST(Csv, LetterRecognitionLoadsFromTheRepository) {

@@ -23,8 +23,10 @@ uint32_t BigEndian(const std::string& bytes, size_t offset) {
 
 // An array of bytes of the shape given. UserError where the file holds anything else.
 at::Tensor ReadIdxFile(const std::filesystem::path& path, const std::vector<int64_t>& shape) {
-  const std::string bytes = ReadUnpackedFile(path);
   const size_t header = 4 + 4 * shape.size();
+  int64_t elements = 1;
+  for (const int64_t size : shape) elements *= size;
+  const std::string bytes = ReadUnpackedFile(path, header + static_cast<size_t>(elements));
   if (bytes.size() < header) {
     throw UserError(fmt::format("{} ends at byte {}, in its header of {} bytes", path.string(), bytes.size(), header));
   }
@@ -33,14 +35,12 @@ at::Tensor ReadIdxFile(const std::filesystem::path& path, const std::vector<int6
     throw UserError(fmt::format("{}, byte 0: {:#010x} where an IDX file of bytes in {} dimensions begins with {:#010x}",
                                 path.string(), BigEndian(bytes, 0), shape.size(), magic));
   }
-  int64_t elements = 1;
   for (size_t i = 0; i < shape.size(); ++i) {
     const size_t offset = 4 + 4 * i;
     if (BigEndian(bytes, offset) != shape[i]) {
       throw UserError(fmt::format("{}, byte {}: size {} where {} is expected", path.string(), offset,
                                   BigEndian(bytes, offset), shape[i]));
     }
-    elements *= shape[i];
   }
   if (bytes.size() != header + static_cast<size_t>(elements)) {
     throw UserError(fmt::format("{} ends at byte {} and should at {}", path.string(), bytes.size(),

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <zlib.h>
 
 #include <numeric>
 
@@ -148,6 +149,27 @@ TEST(Idx, FilesThatAreWrongSayWhere) {
   EXPECT_THAT(ErrorOf(options), HasSubstr("train-labels-idx1-ubyte, byte 49: the label of image 41 is 10"));
   std::filesystem::resize_file(images, 999);
   EXPECT_THAT(ErrorOf(options), HasSubstr("ends at byte 999 and should at 47040016"));
+}
+
+// A terabyte would not fit into memory, and a few kilobytes can be packed from any number of zeros.
+TEST(ImageFiles, LargerThanTheyShouldBeAreNotReadIntoMemory) {
+  const TemporaryFolder folder;
+  const uintmax_t terabyte = uintmax_t{1} << 40;
+  WriteZeros(folder.path() / "cifar-10-batches-bin/data_batch_1.bin", terabyte);
+  EXPECT_THAT(ErrorOf(Options(DatasetName::kCifar10, folder.path())), HasSubstr("ends at byte 1099511627776, in"));
+
+  const config::DataOptions options = Options(DatasetName::kMnist, folder.path());
+  const auto images = folder.path() / "mnist/train-images-idx3-ubyte";
+  WriteZeros(folder.path() / "mnist/train-labels-idx1-ubyte", 8 + 60'000);
+  WriteZeros(images, terabyte);
+  EXPECT_THAT(ErrorOf(options), HasSubstr("ends at byte 1099511627776 and should at 47040016"));
+  std::filesystem::remove(images);
+  gzFile packed = gzopen((images.string() + ".gz").c_str(), "wb1");
+  const std::string zeros(size_t{1} << 20, '\0');
+  for (int i = 0; i < 46; ++i) ASSERT_EQ(gzwrite(packed, zeros.data(), 1 << 20), 1 << 20);
+  ASSERT_EQ(gzclose(packed), Z_OK);
+  EXPECT_THAT(ErrorOf(options), HasSubstr("ubyte.gz cannot be unpacked: it holds more than the 47040016 bytes that it "
+                                          "should"));
 }
 
 }  // namespace

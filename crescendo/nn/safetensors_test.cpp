@@ -151,6 +151,24 @@ TEST_F(Safetensors, MalformedFilesAreRefusedWithTheReason) {
   }
 }
 
+// It would fit into the file, which has a hole there. The limit of the format comes before memory is taken.
+TEST_F(Safetensors, HeaderThatIsLargerThanTheFormatAllowsIsRefused) {
+  for (const auto& [claim, reason] :
+       {std::pair(200'000'000, "its header claims 200000000 bytes"), std::pair(100'000'000, "not a JSON object")}) {
+    const uint64_t length = static_cast<uint64_t>(claim);
+    std::string bytes(sizeof length, '\0');
+    std::memcpy(bytes.data(), &length, sizeof length);
+    WriteFileAtomically(path_, bytes);
+    fs::resize_file(path_, 300'000'000);
+    try {
+      ReadSafetensors(path_);
+      ADD_FAILURE() << "accepted, though: " << reason;
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), HasSubstr(reason));
+    }
+  }
+}
+
 // Every file that is one byte away from a good one, or cut short, is read or refused: no crash, no exception of another
 // kind.
 TEST_F(Safetensors, DamagedFilesAreReadOrRefused) {

@@ -16,6 +16,7 @@
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/config/layers.h"
+#include "crescendo/config/toml_text.h"
 #include "crescendo/config/value_codec.h"
 
 namespace crescendo::study {
@@ -30,14 +31,7 @@ class Source {
  public:
   explicit Source(fs::path path) : path_(std::move(path)), text_(ReadFile(path_)) {}
 
-  toml::table Parse() const {
-    try {
-      return toml::parse(text_, path_.string());
-    } catch (const toml::parse_error& error) {
-      const toml::source_position& place = error.source().begin;
-      throw UserError(fmt::format("{}:{}:{}: {}", path_.string(), place.line, place.column, error.description()));
-    }
-  }
+  toml::table Parse() const { return config::ParseToml(text_, path_.string()); }
 
   [[noreturn]] void Fail(const toml::source_region& source, std::string_view message) const {
     throw UserError(fmt::format("{}:{}:{}: {}", path_.string(), source.begin.line, source.begin.column, message));

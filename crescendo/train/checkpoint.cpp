@@ -50,8 +50,9 @@ std::vector<nn::NamedTensor> TensorsOf(const Parts& parts) {
 
 void WriteCheckpoint(const fs::path& folder, const CheckpointState& state, std::string_view tensor_bytes) {
   std::error_code error;
-  fs::create_directories(folder, error);
+  const bool made = fs::create_directories(folder, error);
   if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
+  if (made) SyncFolder(folder.parent_path());  // else a crash could take the folder with the checkpoint in it
   const fs::path json = JsonPath(folder, state.position.examples);
   // Text first, since it needs only memory; then no JSON may stand beside tensors that are not its own.
   const std::string text = ToJsonText(state, {tensor_bytes.size(), Sha256Of(tensor_bytes)});

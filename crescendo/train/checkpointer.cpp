@@ -97,6 +97,7 @@ void Checkpointer::Save(const RunPosition& position) {
   lock.lock();
   WaitForWriter(lock);
   if (failure_.empty()) return;
+  saved_examples_ = Examples{-1};
   throw RunError(fmt::format("the checkpoint at example {} could not be kept: {}", position.examples.value(),
                              std::exchange(failure_, "")));
 }

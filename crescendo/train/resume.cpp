@@ -156,6 +156,23 @@ std::optional<report::RunFooter> FinishedRun(const RunFolder& folder) {
   return std::nullopt;
 }
 
+void RefuseToStartOver(const RunFolder& folder) {
+  if (!fs::exists(folder.log())) return;
+  report::RunHeader header;
+  try {
+    header = report::ReadRunLog(folder.log()).header;
+  } catch (const UserError&) {
+    return;  // The log of a branch has its header before the folder is a run: this is none.
+  }
+  const std::string parent = header.branched_from.substr(0, header.branched_from.rfind(", example "));
+  if (parent.empty()) return;
+  throw UserError(fmt::format(
+      "{0} holds no checkpoint to go on from, and to begin it again from nothing would make another run of it: it is a "
+      "branch of {1}, from example {2}; `crescendo resume {1} --branch NEWDIR --at {2}sp`, with the options it was "
+      "given, begins it again",
+      folder.path().string(), parent, header.begin_examples.value()));
+}
+
 config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides) {
   if (!fs::exists(folder.config())) {
     throw UserError(fmt::format("{} holds no run: there is no {}", folder.path().string(), folder.config().string()));

@@ -39,6 +39,10 @@ struct Continuation {
 // The footer of a run that has finished and has nothing left to do.
 std::optional<report::RunFooter> FinishedRun(const RunFolder& folder);
 
+// UserError where the run in `folder` is a branch: begun again, it would be another run. It says what begins it again.
+// REQUIRES that no checkpoint is there.
+void RefuseToStartOver(const RunFolder& folder);
+
 // The options of the run in `folder`, with overrides. UserError where it holds none.
 config::Options OptionsOf(const RunFolder& folder, const std::vector<std::string>& overrides);
 

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -65,11 +66,7 @@ RunFolder RunFolder::Create(const fs::path& path, bool force, std::string_view f
   RunFolder folder(path);
   MakeFolder(path);
   folder.Lock();
-  for (const fs::path& file : folder.Files()) {
-    std::error_code error;
-    fs::remove_all(file, error);
-    if (error) throw UserError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
-  }
+  folder.Clear();
   return folder;
 }
 
@@ -87,6 +84,19 @@ RunFolder RunFolder::ReserveNext(const fs::path& parent, const std::string& name
     const bool is_ours = fs::create_directory(folder.path(), error);  // false where another was first
     if (error) FailToMake(folder.path(), error);
     if (is_ours) return folder;
+  }
+}
+
+bool RunFolder::HoldsFiles() const {
+  std::error_code ignored;
+  return std::ranges::any_of(Files(), [&](const fs::path& file) { return fs::exists(file, ignored); });
+}
+
+void RunFolder::Clear() const {
+  for (const fs::path& file : Files()) {
+    std::error_code error;
+    fs::remove_all(file, error);
+    if (error) throw UserError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
   }
 }
 

@@ -41,6 +41,12 @@ class RunFolder {
   // and where nothing can be written.
   void Lock() const;
 
+  // Whether a file of a run is there.
+  bool HoldsFiles() const;
+
+  // Removes the files of a run, and nothing else. UserError where one cannot be.
+  void Clear() const;
+
   void WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const;
 
   const std::filesystem::path& path() const { return path_; }

@@ -123,6 +123,16 @@ report::RunFooter FooterOfWaiting(const std::atomic<int>& stop) {
   return footer;
 }
 
+// What a killed branch goes on from: begun again from nothing it would be another run. Where it cannot be kept, as on a
+// full disk, such a branch cannot be resumed, and the command that would do it says so.
+void KeepStartOfBranch(Checkpointer& checkpointer, const RunPosition& start, const std::vector<Observer*>& observers) {
+  try {
+    checkpointer.Save(start);
+  } catch (const std::exception& error) {
+    for (Observer* observer : observers) observer->OnWarning(error.what());
+  }
+}
+
 // Trains from `start` to the end and leaves checkpoints and weights behind. `header.config_toml` is the recorded
 // config, which may leave to be chosen what parts.options have chosen. `archive`: worker 0's; the others have none, and
 // write nothing.
@@ -136,6 +146,7 @@ report::RunFooter Execute(const RunFolder& folder, Parts& parts, const config::O
   if (archive != nullptr) {
     checkpointer.emplace(
         folder, parts, MakeState(parts, header, start), [archive] { archive->Flush(); }, observers);
+    if (!header.branched_from.empty()) KeepStartOfBranch(*checkpointer, start, observers);
     observers.push_back(&*checkpointer);
     const int64_t most = parts.workers_of_phases.back();
     const int64_t started = parts.all_workers->size();
@@ -175,10 +186,13 @@ report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Opt
                         const report::RunHeader& header, const RunPosition& start,
                         const std::vector<Observer*>& watchers, const std::atomic<int>& stop, bool writes) {
   if (!writes) return Execute(folder, parts, recorded, header, start, nullptr, {}, stop);
-  folder.WriteConfigAndPlan(recorded, parts.plan);
+  // config.toml is what makes the folder a run. That of a branch has to know by then that it is one.
+  const bool is_branch = !header.branched_from.empty();
+  if (!is_branch) folder.WriteConfigAndPlan(recorded, parts.plan);
   Archive archive(folder);
   const std::vector<Observer*> observers = Joined(archive, watchers);
   for (Observer* observer : observers) observer->OnHeader(header);
+  if (is_branch) folder.WriteConfigAndPlan(recorded, parts.plan);
   return Execute(folder, parts, recorded, header, start, &archive, observers, stop);
 }
 

@@ -1,5 +1,7 @@
 // What a user can get wrong: each message names what was given, where, and what would work; the exit code is 2, and
 // nothing was changed.
+#include <cstring>
+
 #include "tests/cli/program.h"
 
 namespace crescendo::cli {
@@ -203,6 +205,55 @@ TEST_F(Mistakes, UnreadableConfigsAreNamed) {
     EXPECT_EQ(result.exit_code, 2) << wrong.file;
     EXPECT_THAT(result.errors, AllOf(StartsWith(std::string("crescendo: ") + wrong.message), IsForPeople()));
   }
+}
+
+// Weights, checkpoints and studies of strangers hold configs too.
+TEST_F(Mistakes, ConfigMadeToBreakTheProgramIsRefused) {
+  std::string key = "a";
+  for (int i = 1; i < 60'000; ++i) key += ".a";
+  const std::string refusal = "this key has more than 32 parts";
+  const auto weights_with = [&](const std::string& config) {
+    std::string header = nlohmann::json{{"__metadata__", {{"crescendo.config", config}}}}.dump();
+    header.resize((header.size() + 7) / 8 * 8, ' ');
+    const uint64_t length = header.size();
+    std::string bytes(sizeof length, '\0');
+    std::memcpy(bytes.data(), &length, sizeof length);
+    folder_.Write("weights.safetensors", bytes + header);
+    return Crescendo({"eval", "weights.safetensors"});
+  };
+  struct Case {
+    ProcessResult result;
+    std::string message;
+  };
+  folder_.Write("key.toml", "[run]\n" + key + " = 1\n");
+  folder_.Write("study.toml", "base = 'small.toml'\n[variants." + key + "]\n");
+  for (const Case& wrong : {Case{Crescendo({"plan", "key.toml"}), "key.toml:2:64: " + refusal},
+                            Case{Crescendo({"compare", "study.toml"}), "study.toml:2:72: " + refusal},
+                            Case{weights_with("[" + key + "]"), "weights.safetensors:1:65: " + refusal},
+                            Case{weights_with("[run]\nseed = " + std::string(50'000, 'a')),
+                                 "weights.safetensors:2:8: Error while parsing value"}}) {
+    EXPECT_EQ(wrong.result.exit_code, 2) << wrong.message;
+    EXPECT_THAT(wrong.result.errors, AllOf(StartsWith("crescendo: " + wrong.message), IsForPeople()));
+    EXPECT_EQ(Lines(wrong.result.errors).size(), 1) << wrong.message;
+  }
+}
+
+// A log of 8 GB where 4 GB may be had: what cannot be read must not be cut either.
+TEST_F(Mistakes, LogThatDoesNotFitIntoMemoryIsLeftAsItIs) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "AddressSanitizer reserves more memory than this test allows";
+#endif
+  TrainSmall();
+  const uintmax_t size = uintmax_t{8} << 30;
+  std::filesystem::resize_file(folder_ / "run/run.jsonl", size);  // with a hole
+  support::ProcessOptions options;
+  options.most_memory = int64_t{4} << 30;
+  for (const char* command : {"resume", "report"}) {
+    const ProcessResult result = Crescendo({command, "run"}, options);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_EQ(result.errors, "crescendo: cannot read run/run.jsonl: not enough memory for its 8589934592 bytes\n");
+  }
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "run/run.jsonl"), size);
 }
 
 // A layer of 6.4 GB where 4 GB may be had.

@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/report/run_log.h"
 #include "crescendo/train/digest.h"
 #include "crescendo/train/run_folder.h"
 #include "tests/resume/run_files.h"
@@ -48,6 +50,8 @@ TEST_F(CheckpointFiles, AreWrittenAndKeptAsAsked) {
   fs::remove_all(folder_ / "run");
   EXPECT_THAT(Train({"checkpoint.every=1ep", "checkpoint.keep_last=2"}), ElementsAre(660, 600));
   fs::remove_all(folder_ / "run");
+  EXPECT_THAT(Train({"checkpoint.every=none", "checkpoint.minutes=10", "checkpoint.at_end=false"}), ElementsAre());
+  fs::remove_all(folder_ / "run");
   const std::vector<int64_t> by_time = Train(
       {"checkpoint.every=none", "checkpoint.minutes=0.0000001", "checkpoint.keep_last=0", "checkpoint.at_end=false"});
   EXPECT_GT(by_time.size(), 1);
@@ -60,6 +64,18 @@ TEST_F(CheckpointFiles, BestIsKeptBesidesTheLast) {
                                 "reference.learning_rate=1e-9", "schedule.learning_rate=1e-9", "model.norm_momentum=0",
                                 "schedule.policy=decay"});
   EXPECT_THAT(positions, ElementsAre(660, 200));
+}
+
+// It learns, and from epoch 2 on it is driven away again by a rate at which nothing can be learned.
+TEST_F(CheckpointFiles, BestOfARunThatLearnsIsKept) {
+  const auto positions =
+      Train({"checkpoint.every=none", "checkpoint.keep_last=1", "checkpoint.keep_best=true", "run.evaluate_every=40sp",
+             "schedule.policy=decay", "reference.shape=table", R"(reference.table=[["0ep", 0.05], ["2ep", 5]])"});
+  const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "run").log());
+  const auto best = std::ranges::max_element(log.evaluations, {}, &report::EvaluationRecord::accuracy);  // the first
+  EXPECT_GT(best->accuracy, log.evaluations.front().accuracy);
+  EXPECT_GT(best->accuracy, log.evaluations.back().accuracy);
+  EXPECT_THAT(positions, ElementsAre(660, best->examples.value()));
 }
 
 TEST_F(CheckpointFiles, DamagedOneIsFoundAndTheOneBeforeIsUsed) {
@@ -101,6 +117,12 @@ TEST_F(CheckpointFiles, DamagedOneIsFoundAndTheOneBeforeIsUsed) {
   expect_previous("damaged: its SHA-256 is not the one it states");
   WriteFileAtomically(json, ReadFile(ListCheckpoints(checkpoints_).back()));
   expect_previous("its name is that of another position");
+  nlohmann::ordered_json future = nlohmann::ordered_json::parse(json_text);
+  future["format_version"] = 2;
+  future.erase("sha256_of_the_above");
+  future["sha256_of_the_above"] = Sha256Of(future.dump(1));
+  WriteFileAtomically(json, future.dump(1) + "\n");
+  expect_previous("format_version is 2, and this crescendo reads version 1");
   WriteFileAtomically(json, "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}");
   expect_previous("nested too deeply");
   fs::resize_file(json, 1 << 30);  // sparse; refused before it is read
@@ -152,7 +174,8 @@ with safe_open(path.replace(".json", ".safetensors"), framework="numpy") as file
 }
 
 // The settings and the order of this run, wherever it is made. Where an option is added the settings change, and where
-// the order of examples or the plan changes, so does the order: then say so in the changelog and put the new ones here.
+// the order of examples or the plan changes, so does the order: then say why in the commit and put the new ones here.
+// The weights are not golden: LibTorch chooses its kernels by the processor, and others add in another order.
 TEST_F(CheckpointFiles, DigestIsThatOfTheGoldenRun) {
   Train({"checkpoint.every=none"});
   const RunDigest digest = DigestRun(folder_ / "run");

@@ -48,6 +48,21 @@ TEST_F(FullDisk, CheckpointThatDoesNotFitIsAWarningAndTheRunGoesOn) {
   EXPECT_TRUE(fs::is_empty(RunFolder(folder_ / "run").checkpoints()));
 }
 
+TEST_F(FullDisk, LastCheckpointAndTheStartOfABranchThatDoNotFitAreWarnings) {
+  const std::string limited = "trap '' XFSZ; ulimit -f 400; exec \"$1\" ";
+  const ProcessResult last = Shell(limited + "train \"$2\" --out \"$3/run\" checkpoint.every=none");
+  EXPECT_EQ(last.exit_code, 0) << last.errors;
+  EXPECT_THAT(last.errors, HasSubstr("the checkpoint at example 660 could not be kept: cannot write"));
+  EXPECT_TRUE(fs::exists(RunFolder(folder_ / "run").weights()));
+
+  ASSERT_EQ(RunProcess({CRESCENDO_PROGRAM, "train", config_, "--out", (folder_ / "whole").string()}).exit_code, 0);
+  const ProcessResult branch =
+      Shell(limited + "resume \"$3/whole\" --branch \"$3/branch\" --at 1ep checkpoint.every=none");
+  EXPECT_EQ(branch.exit_code, 0) << branch.errors;
+  EXPECT_THAT(branch.errors, HasSubstr("the checkpoint at example 200 could not be kept: cannot write"));
+  EXPECT_TRUE(fs::exists(RunFolder(folder_ / "branch").weights()));
+}
+
 // The first checkpoints are written, then the limit falls.
 TEST_F(FullDisk, ResumedRunKeepsTheCheckpointItCameFrom) {
   ASSERT_EQ(RunProcess({CRESCENDO_PROGRAM, "train", config_, "--out", (folder_ / "whole").string()}).exit_code, 0);

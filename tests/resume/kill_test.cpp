@@ -10,6 +10,7 @@
 #include <set>
 
 #include "crescendo/base/file.h"
+#include "crescendo/train/checkpoint.h"
 #include "crescendo/train/run_folder.h"
 #include "tests/resume/run_files.h"
 #include "tests/support/process.h"
@@ -150,6 +151,43 @@ TEST_F(Kill, OfSigtermKeepsTheStateAndSaysHowToGoOn) {
   const ProcessResult again = RunProcess({CRESCENDO_PROGRAM, "resume", (folder_ / "killed").string()});
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_THAT(again.output, HasSubstr("has finished"));
+}
+
+// Two epochs are 400 examples. The branch's own checkpoints would come at its end only.
+TEST_F(Kill, OfABranchLeavesItsStart) {
+  std::vector<std::string> train = TrainCommand("parent");
+  train.emplace_back("checkpoint.keep_last=0");
+  ASSERT_EQ(RunProcess(train).exit_code, 0);
+  const std::string parent = (folder_ / "parent").string();
+  const auto branch = [&](const std::string& name, std::function<bool(const std::string&)> kill_when) {
+    return RunProcess({CRESCENDO_PROGRAM, "resume", parent, "--branch", (folder_ / name).string(), "--at", "2ep",
+                       "schedule.policy=decay", "checkpoint.every=none"},
+                      {.kill_when = std::move(kill_when)});
+  };
+  const ProcessResult whole = branch("whole", nullptr);
+  ASSERT_EQ(whole.exit_code, 0) << whole.errors;
+
+  const RunFolder killed(folder_ / "killed");
+  const auto has_checkpoint = [&](const std::string&) { return !train::ListCheckpoints(killed.checkpoints()).empty(); };
+  ASSERT_EQ(branch("killed", has_checkpoint).exit_code, 128 + SIGKILL);
+  const std::vector<fs::path> checkpoints = train::ListCheckpoints(killed.checkpoints());
+  ASSERT_EQ(checkpoints.size(), 1);
+  EXPECT_EQ(train::PositionOf(checkpoints[0]), schedule::Examples{400});
+  const ProcessResult resumed = RunProcess(ResumeCommand());
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.errors;
+  support::ExpectSameRun(killed.path(), folder_ / "whole");
+
+  support::CopyAsKilledAfter(folder_ / "whole", killed.path(), 0);
+  ASSERT_TRUE(train::ListCheckpoints(killed.checkpoints()).empty());
+  const std::string log = ReadFile(killed.log());
+  const ProcessResult refused = RunProcess(ResumeCommand());
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_EQ(refused.errors, "crescendo: " + killed.path().string() +
+                                " holds no checkpoint to go on from, and to begin it again from nothing would make "
+                                "another run of it: it is a branch of " +
+                                parent + ", from example 400; `crescendo resume " + parent +
+                                " --branch NEWDIR --at 400sp`, with the options it was given, begins it again\n");
+  EXPECT_EQ(ReadFile(killed.log()), log);
 }
 
 TEST_F(Kill, WithoutACheckpointTheUserIsAsked) {

@@ -1,10 +1,15 @@
 // A run that is stopped and resumed is the run that was never stopped, bit by bit.
 #include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <random>
 #include <thread>
 
@@ -27,6 +32,7 @@ using support::ResumeHere;
 using support::TemporaryFolder;
 using support::TrainHere;
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using train::RunFolder;
 
@@ -176,6 +182,93 @@ TEST_F(Resume, OfAReproducibleRunMayUseAnotherMicroBatch) {
   EXPECT_THROW(ResumeHere(folder_ / "again", {"run.reproducible=false"}), UserError);
 }
 
+// The files of a checkpoint say one thing and the run's options another, as where files were mixed up.
+TEST_F(Resume, FromACheckpointThatIsNotOfThisRunIsRefused) {
+  TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
+  const fs::path checkpoints = RunFolder(folder_ / "stopped").checkpoints();
+  const train::Checkpoint whole = train::ReadCheckpoint(train::ListCheckpoints(checkpoints).front());
+  const auto refusal_of = [&](const train::CheckpointState& state, const std::vector<nn::NamedTensor>& tensors,
+                              const std::vector<std::string>& overrides = {}) {
+    train::WriteCheckpoint(checkpoints, state, nn::SafetensorsBytes(tensors, {}));
+    try {
+      ResumeHere(folder_ / "stopped", overrides);
+    } catch (const UserError& error) {
+      return std::string(error.what());
+    }
+    return std::string("(accepted)");
+  };
+  const auto with = [&](const std::function<void(std::vector<nn::NamedTensor>&)>& change) {
+    std::vector<nn::NamedTensor> tensors = whole.tensors;
+    change(tensors);
+    return refusal_of(whole.state, tensors);
+  };
+  const std::string first = whole.tensors.front().name;
+  EXPECT_THAT(with([](auto& tensors) { tensors.erase(tensors.begin()); }), EndsWith("has no tensor \"" + first + "\""));
+  EXPECT_THAT(
+      with([](auto& tensors) {
+        tensors.front().value = at::zeros({2, 7});
+      }),
+      AllOf(HasSubstr(": tensor \"" + first + "\" is Float [2, 7], but this run needs Float ["), EndsWith("]")));
+  EXPECT_THAT(with([](auto& tensors) {
+                tensors.push_back({"model.third", at::zeros({1})});
+              }),
+              EndsWith("has a tensor \"model.third\" for which this run has no place"));
+
+  EXPECT_THAT(refusal_of(whole.state, whole.tensors, {"model.width=2"}), HasSubstr("\n  model.width: 1, now 2\n"));
+
+  // 200 examples in batches of 8, then 20 in batches of 16.
+  train::CheckpointState late = whole.state;
+  late.position.updates = schedule::Updates{28};
+  EXPECT_THAT(refusal_of(late, whole.tensors),
+              EndsWith("is not of this plan: it is at example 80 of 220, update 28 of 27"));
+
+  train::CheckpointState endless = whole.state;
+  for (int i = 0; i < 60'000; ++i) endless.config_toml += "a.";
+  EXPECT_THAT(refusal_of(endless, whole.tensors), HasSubstr(": this key has more than 32 parts"));
+
+  EXPECT_EQ(refusal_of(whole.state, whole.tensors), "(accepted)");
+}
+
+TEST_F(Resume, WithAnotherBuildOrMachineWarns) {
+  TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
+  EXPECT_EQ(support::FindCheckpoint(folder_ / "stopped").warnings, "");
+  const fs::path checkpoints = RunFolder(folder_ / "stopped").checkpoints();
+  const train::Checkpoint whole = train::ReadCheckpoint(train::ListCheckpoints(checkpoints).front());
+  train::CheckpointState other = whole.state;
+  other.torch_version = "1.0";
+  other.machine = "an abacus";
+  other.commit = "0123456";
+  train::WriteCheckpoint(checkpoints, other, nn::SafetensorsBytes(whole.tensors, {}));
+  const auto sentence = [](const std::string& what, const std::string& before, const std::string& now) {
+    return what + " was \"" + before + "\" and is \"" + now +
+           "\": the last bits may differ from a run that was never stopped\n";
+  };
+  EXPECT_EQ(support::FindCheckpoint(folder_ / "stopped").warnings,
+            sentence("LibTorch", "1.0", whole.state.torch_version) +
+                sentence("the machine", "an abacus", whole.state.machine) +
+                sentence("the commit of crescendo", "0123456", whole.state.commit));
+  ResumeHere(folder_ / "stopped");
+  ExpectSameRun(folder_ / "stopped", folder_ / "run");
+}
+
+TEST_F(Resume, WhileAnotherProcessTrainsThereIsRefused) {
+  TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
+  const int other = ::open((folder_ / "stopped").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_EX | LOCK_NB), 0);
+  try {
+    ResumeHere(folder_ / "stopped");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_EQ(error.what(), "another process trains in " + (folder_ / "stopped").string() + " now");
+  }
+  ::close(other);
+  ResumeHere(folder_ / "stopped");
+  ExpectSameRun(folder_ / "stopped", folder_ / "run");
+}
+
 TEST_F(Resume, WithOtherOptionsIsRefusedKeyByKey) {
   TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
   support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
@@ -232,6 +325,8 @@ TEST_F(Resume, WithOtherDataOrAnotherPlanIsRefused) {
                 HasSubstr("the data are not those that the run was trained on:\n  train set: 6 examples, now " +
                           std::to_string(count) + "\n"));
   }
+  folder_.Write("table.csv", table.substr(0, table.size() - 6) + "9,0,a\n");  // the last two rows are the test set
+  EXPECT_THAT(message(), HasSubstr("the data are not those that the run was trained on:\n  test set (2 examples)"));
   folder_.Write("table.csv", table);
 
   // A plan as another version might have made it.

@@ -20,6 +20,8 @@ namespace crescendo::support {
 
 inline const std::string kProgram = CRESCENDO_PROGRAM;
 inline constexpr Seconds kPatience{120};
+// Each worker times its own updates, in seconds: they are not those of worker 0 to the last millisecond.
+inline constexpr double kClocksApart = 0.5;
 
 // A table of noise, seconds to train. Batches of 2, 4 and 8 ghosts.
 inline constexpr const char* kConfig = R"(
@@ -65,6 +67,10 @@ class Program : public ::testing::Test {
     std::vector<std::string> command = Train(run, more);
     command.emplace_back("schedule.length=100000ep");
     return command;
+  }
+  // From the end of its second epoch.
+  std::vector<std::string> BranchOf(const std::string& parent, const std::string& run) const {
+    return {kProgram, "resume", Run(parent).string(), "--branch", Run(run).string(), "--at", "2ep"};
   }
   std::filesystem::path Run(const std::string& run) const { return folder_ / run; }
 
@@ -125,10 +131,21 @@ class Program : public ::testing::Test {
       EXPECT_EQ(many[i]["updates"], one[i]["updates"]);
       EXPECT_EQ(many[i]["global_batch"], one[i]["global_batch"]);
       EXPECT_EQ(many[i]["workers"].size(), workers);
+      for (const auto& worker : many[i]["workers"]) {
+        EXPECT_EQ(worker.size(), 3) << worker;
+        EXPECT_GE(worker.at("images_per_second"), 0);
+        const double waited =
+            worker.at("loader_wait_seconds").get<double>() + worker.at("group_wait_seconds").get<double>();
+        EXPECT_GE(waited, 0);
+        EXPECT_LE(waited, many[i]["train_seconds"].get<double>() + kClocksApart);
+      }
       EXPECT_NEAR(many[i]["loss"].get<double>(), one[i]["loss"].get<double>(), 1e-4);
     }
     EXPECT_EQ(Log(run, "footer").size(), 1);
     EXPECT_EQ(FilesOf(run), FilesOf("alone"));
+    for (const char* axis : {"by_examples", "by_updates"}) {  // worker 0 writes, and nobody else
+      EXPECT_EQ(FilesOf(run + "/events/" + axis).size(), 1) << axis;
+    }
   }
 
   std::vector<std::string> FilesOf(const std::string& run) const {

@@ -3,14 +3,18 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <memory>
 #include <thread>
 
+#include "crescendo/distributed/socket.h"
 #include "tests/workers/program_fixture.h"
 
 namespace crescendo {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono::steady_clock;
 using support::HasProgram;
 using support::kPatience;
 using support::kProgram;
@@ -22,6 +26,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// On top of a timeout, for a machine that has other things to do.
+constexpr Seconds kSlack{20};
+
 TEST_F(Program, RanksOfOurOwnLauncher) {
   StartedProgram together(Train("three", {"--ranks", "3"}));
   ASSERT_EQ(together.Wait(kPatience), 0) << together.printed();
@@ -30,38 +37,107 @@ TEST_F(Program, RanksOfOurOwnLauncher) {
 }
 
 TEST_F(Program, ReproducibleRunsOfAnyNumberHaveTheSameDigest) {
-  const auto weights = [&](const std::string& name, const std::string& ranks, const std::string& micro_batch) {
-    StartedProgram run(Train(name, {"--ranks", ranks, "run.reproducible=true", "run.micro_batch=" + micro_batch}));
+  const auto weights = [&](const std::string& name, const std::string& ranks, const std::string& micro_batch,
+                           const std::string& threads) {
+    StartedProgram run(Train(
+        name, {"--ranks", ranks, "run.reproducible=true", "run.micro_batch=" + micro_batch, "run.threads=" + threads}));
     EXPECT_EQ(run.Wait(kPatience), 0) << run.printed();
     return DigestOf(name);
   };
-  const std::string one = weights("one", "1", "8");
+  const std::string one = weights("one", "1", "8", "1");
   EXPECT_THAT(one, HasSubstr("weights"));
-  EXPECT_EQ(weights("two", "2", "4"), one);
-  EXPECT_EQ(weights("three", "3", "16"), one);
+  EXPECT_EQ(weights("two", "2", "4", "1"), one);
+  EXPECT_EQ(weights("three", "3", "16", "1"), one);
+  EXPECT_EQ(weights("two of two threads", "2", "4", "2"), weights("one of two threads", "1", "8", "2"));
 }
 
-TEST_F(Program, UnderMpirun) {
-  if (!HasProgram("mpirun")) GTEST_SKIP() << "needs mpirun: apt install openmpi-bin";
-  // It asks for an rsh agent even where it starts everything itself.
-  std::vector<std::string> command = {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2"};
-  const auto train = Train("mpi");
-  command.insert(command.end(), train.begin(), train.end());
-  StartedProgram mpirun(command, {{"OMPI_MCA_plm_rsh_agent", "/bin/false"}});
+// Each gives two workers.
+class Launcher : public Program {
+ protected:
+  static StartedProgram Mpirun(std::vector<std::string> train) {
+    train.insert(train.begin(), {"mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2"});
+    // It asks for an rsh agent even where it starts everything itself. Signalled, it waits so many seconds, passes the
+    // signal on, waits again and kills; all that time it reads nothing that its processes print.
+    return StartedProgram(train,
+                          {{"OMPI_MCA_plm_rsh_agent", "/bin/false"}, {"OMPI_MCA_odls_base_sigkill_timeout", "5"}});
+  }
+  static StartedProgram Torchrun(std::vector<std::string> train) {
+    train.insert(train.begin(), {TorchrunName(), "--no-python", "--standalone", "--nproc-per-node", "2"});
+    return StartedProgram(train);
+  }
+  static std::string TorchrunName() {
+    const char* given = std::getenv("CRESCENDO_TORCHRUN");
+    return given != nullptr ? given : "torchrun";
+  }
+  static constexpr const char* kNeedsMpirun = "needs mpirun: apt install openmpi-bin";
+  static constexpr const char* kNeedsTorchrun = "needs torchrun: pip install torch, or CRESCENDO_TORCHRUN=PROGRAM";
+
+  // With a line now and then.
+  std::vector<std::string> TrainQuietly(const std::string& run) const {
+    return TrainForLong(run, {"run.evaluate_every=20ep"});
+  }
+
+  // Stopped by SIGTERM, the run can be gone on with; so it can where a worker was killed, which ends the other one.
+  void ExpectStops(const std::string& run, StartedProgram& program) const {
+    ASSERT_TRUE(Trains(run, program)) << program.printed();
+    program.Signal(SIGTERM);
+    const auto code = program.Wait(kPatience);
+    ASSERT_TRUE(code.has_value());
+    EXPECT_NE(*code, 0) << program.printed();
+    EXPECT_EQ(Log(run, "footer").at(0)["end"], "interrupted") << program.printed();
+    ExpectCanGoOn(run);
+  }
+  void ExpectSeesDeath(const std::string& run, StartedProgram& program, const std::string& worker_1) const {
+    ASSERT_TRUE(Trains(run, program)) << program.printed();
+    const pid_t victim = program.Descendant(worker_1);
+    ASSERT_GT(victim, 0);
+    ::kill(victim, SIGKILL);
+    const auto code = program.Wait(kPatience);
+    ASSERT_TRUE(code.has_value());
+    EXPECT_NE(*code, 0) << program.printed();
+    EXPECT_TRUE(program.Descendants().empty());
+    ExpectCanGoOn(run);
+  }
+
+ private:
+  void ExpectCanGoOn(const std::string& run) const {
+    const auto updates = Log(run, "update").back()["updates"];
+    StartedProgram resumed({kProgram, "resume", Run(run).string(), "--ranks", "2"});
+    EXPECT_TRUE(WaitUntil(kPatience, [&] {
+      const auto now = Log(run, "update");
+      return !Log(run, "resume").empty() && !now.empty() && now.back()["updates"] > updates;
+    })) << resumed.printed();
+  }
+};
+
+TEST_F(Launcher, Mpirun) {
+  if (!HasProgram("mpirun")) GTEST_SKIP() << kNeedsMpirun;
+  StartedProgram mpirun = Mpirun(Train("mpi"));
   ASSERT_EQ(mpirun.Wait(kPatience), 0) << mpirun.printed();
   ExpectSameAsAlone("mpi", 2);
 }
 
-TEST_F(Program, UnderTorchrun) {
-  const char* given = std::getenv("CRESCENDO_TORCHRUN");
-  const std::string torchrun = given != nullptr ? given : "torchrun";
-  if (!HasProgram(torchrun)) GTEST_SKIP() << "needs torchrun: pip install torch, or CRESCENDO_TORCHRUN=PROGRAM";
-  std::vector<std::string> command = {torchrun, "--no-python", "--standalone", "--nproc-per-node", "2"};
-  const auto train = Train("torch");
-  command.insert(command.end(), train.begin(), train.end());
-  StartedProgram program(command);
-  ASSERT_EQ(program.Wait(kPatience), 0) << program.printed();
+TEST_F(Launcher, MpirunThatIsStoppedOrLosesAWorker) {
+  if (!HasProgram("mpirun")) GTEST_SKIP() << kNeedsMpirun;
+  StartedProgram stopped = Mpirun(TrainQuietly("stopped"));
+  ExpectStops("stopped", stopped);
+  StartedProgram bereft = Mpirun(TrainQuietly("bereft"));
+  ExpectSeesDeath("bereft", bereft, "OMPI_COMM_WORLD_RANK=1");
+}
+
+TEST_F(Launcher, Torchrun) {
+  if (!HasProgram(TorchrunName())) GTEST_SKIP() << kNeedsTorchrun;
+  StartedProgram torchrun = Torchrun(Train("torch"));
+  ASSERT_EQ(torchrun.Wait(kPatience), 0) << torchrun.printed();
   ExpectSameAsAlone("torch", 2);
+}
+
+TEST_F(Launcher, TorchrunThatIsStoppedOrLosesAWorker) {
+  if (!HasProgram(TorchrunName())) GTEST_SKIP() << kNeedsTorchrun;
+  StartedProgram stopped = Torchrun(TrainQuietly("stopped"));
+  ExpectStops("stopped", stopped);
+  StartedProgram bereft = Torchrun(TrainQuietly("bereft"));
+  ExpectSeesDeath("bereft", bereft, "RANK=1");
 }
 
 TEST_F(Program, UnderSrun) {
@@ -127,10 +203,51 @@ TEST_F(Program, WorkerThatHangsIsNamedAfterTheTimeout) {
   const pid_t process = program.Descendant("RANK=1");
   ASSERT_GT(process, 0);
   ::kill(process, SIGSTOP);
+  const auto stopped = steady_clock::now();
   ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+  EXPECT_LT(Seconds(steady_clock::now() - stopped), Seconds(3) + kSlack);
   EXPECT_THAT(program.printed(), AllOf(HasSubstr(fmt::format("worker 1 (process {}", process)),
                                        HasSubstr("has not been heard from for 3 s: it hangs")));
   EXPECT_TRUE(program.Descendants().empty());
+}
+
+// Nobody ends them but they themselves, as on several machines.
+TEST_F(Program, WithoutALauncherTheOthersStopByThemselves) {
+  struct Loss {
+    int victim;
+    int signal;
+    int timeout;
+    const char* sentence;
+  };
+  for (const Loss& loss : {Loss{1, SIGKILL, 600, "is gone: its connection was closed"},
+                           Loss{0, SIGKILL, 600, "is gone: its connection was closed"},
+                           Loss{2, SIGSTOP, 3, "has not been heard from for 3 s: it hangs"}}) {
+    const std::string run = fmt::format("{} by {}", loss.victim, loss.signal);
+    SCOPED_TRACE(run);
+    const int64_t port = distributed::PortOf(distributed::ListenOn("127.0.0.1", 0));
+    std::vector<std::unique_ptr<StartedProgram>> workers;
+    for (int rank = 0; rank < 3; ++rank) {
+      workers.push_back(
+          std::make_unique<StartedProgram>(TrainForLong(run, {fmt::format("run.worker_timeout={}", loss.timeout)}),
+                                           std::map<std::string, std::string>{{"RANK", std::to_string(rank)},
+                                                                              {"WORLD_SIZE", "3"},
+                                                                              {"MASTER_ADDR", "127.0.0.1"},
+                                                                              {"MASTER_PORT", std::to_string(port)}}));
+    }
+    ASSERT_TRUE(Trains(run, *workers[0])) << workers[0]->printed();
+    workers[static_cast<size_t>(loss.victim)]->Signal(loss.signal);
+    const auto lost = steady_clock::now();
+    for (int rank = 0; rank < 3; ++rank) {
+      if (rank == loss.victim) continue;
+      StartedProgram& survivor = *workers[static_cast<size_t>(rank)];
+      ASSERT_EQ(survivor.Wait(kPatience), 1) << survivor.printed();
+      const pid_t victim = workers[static_cast<size_t>(loss.victim)]->process();
+      EXPECT_THAT(survivor.printed(), AllOf(HasSubstr(fmt::format("worker {} (process {}", loss.victim, victim)),
+                                            HasSubstr(loss.sentence)));
+    }
+    EXPECT_LT(Seconds(steady_clock::now() - lost),
+              (loss.signal == SIGSTOP ? Seconds(loss.timeout) : Seconds(0)) + kSlack);
+  }
 }
 
 // Worker 0 works on a share of the update that lasts longer than others wait for it.
@@ -187,6 +304,87 @@ TEST_F(Program, RestartsGoOnFromTheLastCheckpointWithFewerWorkers) {
   EXPECT_EQ(updates.back()["workers"].size(), 2);
   EXPECT_EQ(Log("restarted", "evaluation").size(), Log("alone", "evaluation").size());
   EXPECT_LT(Difference("alone", "restarted"), 1e-3);
+}
+
+TEST_F(Program, RestartsAreUsedUp) {
+  StartedProgram program(TrainForLong("lost twice", {"--ranks", "2", "--restarts", "1"}));
+  ASSERT_TRUE(Trains("lost twice", program)) << program.printed();
+  const pid_t first = program.Descendant("RANK=1");
+  ::kill(first, SIGKILL);
+  ASSERT_TRUE(WaitUntil(kPatience, [&] {
+    const auto resumed = Log("lost twice", "resume");
+    const auto updates = Log("lost twice", "update");
+    return !resumed.empty() && !updates.empty() && updates.back()["updates"] > resumed.front()["updates"];
+  })) << program.printed();
+  EXPECT_THAT(program.printed(), HasSubstr("going on with 2 workers (restart 1 of 1)"));
+  const pid_t second = program.Descendant("RANK=1");
+  ASSERT_NE(second, first);
+  ::kill(second, SIGKILL);
+  ASSERT_EQ(program.Wait(kPatience), 1) << program.printed();
+  EXPECT_THAT(program.printed(), AllOf(HasSubstr(fmt::format("worker 1 (process {}) was ended by signal 9", second)),
+                                       Not(HasSubstr("restart 2"))));
+  EXPECT_EQ(Log("lost twice", "resume").size(), 1);
+}
+
+TEST_F(Program, RestartAfterAHangLosesNoUpdate) {
+  StartedProgram program(
+      Train("hung", {"--ranks", "2", "--restarts", "1", "run.worker_timeout=3", "schedule.length=40ep"}));
+  ASSERT_TRUE(Trains("hung", program)) << program.printed();
+  ::kill(program.Descendant("RANK=1"), SIGSTOP);
+  ASSERT_EQ(program.Wait(kPatience), 0) << program.printed();
+  EXPECT_THAT(program.printed(), AllOf(HasSubstr("has not been heard from for 3 s: it hangs"),
+                                       HasSubstr("going on with 2 workers (restart 1 of 1)")));
+  int64_t expected = 1;
+  for (const auto& update : Log("hung", "update")) EXPECT_EQ(update["updates"], expected++);
+  EXPECT_EQ(Log("hung", "footer").at(0)["examples"], 16'000);
+}
+
+// Two epochs are 800 examples.
+TEST_F(Program, BranchIsComputedByAnyNumberOfWorkers) {
+  StartedProgram parent(Train("parent", {"checkpoint.every=1ep", "checkpoint.keep_last=0"}));
+  ASSERT_EQ(parent.Wait(kPatience), 0) << parent.printed();
+  for (const size_t workers : {1, 2}) {
+    const std::string name = fmt::format("by {}", workers);
+    std::vector<std::string> command = BranchOf("parent", name);
+    if (workers > 1) command.insert(command.end(), {"--ranks", std::to_string(workers)});
+    StartedProgram branch(command);
+    ASSERT_EQ(branch.Wait(kPatience), 0) << branch.printed();
+    EXPECT_EQ(Log(name, "header").at(0)["begin_examples"], 800);
+    EXPECT_EQ(Log(name, "header").at(0)["workers"], workers);
+    EXPECT_GT(Log(name, "update").at(0)["examples"], 800);
+    if (workers == 1) {
+      EXPECT_EQ(Difference("parent", name), 0);
+    } else {
+      EXPECT_LT(Difference("parent", name), 1e-4);
+    }
+  }
+}
+
+// At whatever moment it is lost: begun again from nothing it would be another run.
+TEST_F(Program, RestartOfABranchIsOfThatBranch) {
+  StartedProgram parent(Train("parent", {"checkpoint.every=1ep", "checkpoint.keep_last=0"}));
+  ASSERT_EQ(parent.Wait(kPatience), 0) << parent.printed();
+  const auto lose_worker_0 = [&](const std::string& name, const char* once_there) {
+    std::vector<std::string> command = BranchOf("parent", name);
+    command.insert(command.end(), {"--ranks", "2", "--restarts", "1", "schedule.length=40ep", "checkpoint.every=none"});
+    StartedProgram branch(command);
+    ASSERT_TRUE(WaitUntil(kPatience, [&] {
+      return branch.Descendant("RANK=0") > 0 && (*once_there == '\0' || fs::exists(Run(name) / once_there));
+    })) << branch.printed();
+    ::kill(branch.Descendant("RANK=0"), SIGKILL);
+    ASSERT_EQ(branch.Wait(kPatience), 0) << branch.printed();
+    EXPECT_THAT(branch.printed(), HasSubstr("going on with 2 workers (restart 1 of 1)"));
+    EXPECT_THAT(Log(name, "header").at(0)["branched_from"].get<std::string>(), HasSubstr("parent, example 800"));
+    int64_t examples = 800;
+    for (const auto& update : Log(name, "update")) {
+      EXPECT_EQ(update["examples"], examples + update["global_batch"].get<int64_t>());
+      examples = update["examples"];
+    }
+    EXPECT_EQ(examples, 16'000);
+  };
+  lose_worker_0("at once", "");
+  lose_worker_0("with a log", "run.jsonl");
+  lose_worker_0("with a checkpoint", "checkpoints/000000000800.json");
 }
 
 // A loss that is not a number would come again.

@@ -1,0 +1,18 @@
+// Parses TOML that may come from a stranger: a config, a study, the config inside weights or a checkpoint.
+//
+//   toml::table table = ParseToml(text, "recipes/x.toml");
+#pragma once
+
+#include <toml++/toml.h>
+
+#include <string>
+#include <string_view>
+
+namespace crescendo::config {
+
+// UserError that begins with NAME:LINE:COLUMN where it is not TOML, where a key has too many parts, and without a place
+// where the text is larger than any config: both are refused before they are parsed, since the parser calls itself for
+// each part and would run out of stack.
+toml::table ParseToml(std::string_view text, const std::string& name);
+
+}  // namespace crescendo::config
