@@ -46,15 +46,17 @@ OwnStream::OwnStream([[maybe_unused]] c10::Device device) {
 #endif
 }
 
-OwnStream::~OwnStream() {
 #ifdef CRESCENDO_CUDA
+OwnStream::~OwnStream() {
   if (!guard_) return;
   try {
     c10::cuda::device_synchronize();
   } catch (const c10::Error&) {  // the device is lost, which whoever uses it next is told
   }
-#endif
 }
+#else
+OwnStream::~OwnStream() = default;
+#endif
 
 WorkGraphs::WorkGraphs(c10::Device device) : device_(device), recorded_(std::make_unique<Recorded>()) {}
 

@@ -272,7 +272,7 @@ at::Tensor Trainer::BackwardOf(const MicroBatch& part, Examples global_batch) {
 }
 
 at::Tensor Trainer::ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts,
-                                       const at::Tensor& scale) {
+                                       const at::Tensor& scale) const {
   at::Tensor loss;
   {
     const ProfileScope scope("forward");

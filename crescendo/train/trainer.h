@@ -79,7 +79,8 @@ class Trainer {
   bool Settle();  // false: one of the losses left unread is not finite, and the run has failed there
   Totals ComputeGradients(const schedule::Setting& setting, LossSum loss_sum);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
-  at::Tensor ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale);
+  at::Tensor ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts,
+                                const at::Tensor& scale) const;
   void RequestExamples();
   int StopSignal() const;
   WorkerNumbers NumbersSoFar() const;
