@@ -6,20 +6,12 @@
 #include <cmath>
 
 #include "crescendo/base/error.h"
+#include "crescendo/train/model_tensors.h"
 
 namespace crescendo::train {
-namespace {
-
-std::vector<at::Tensor> ParametersOf(const nn::Model& model) {
-  std::vector<at::Tensor> parameters;
-  for (const nn::NamedTensor& parameter : model.parameters()) parameters.push_back(parameter.value);
-  return parameters;
-}
-
-}  // namespace
 
 BucketedSum::BucketedSum(distributed::Group& group, const nn::Model& model, double norm_momentum)
-    : group_(group), norm_momentum_(norm_momentum), gradients_(group, ParametersOf(model)) {
+    : group_(group), norm_momentum_(norm_momentum), gradients_(group, ValuesOf(model.parameters())) {
   int64_t size = 0;
   for (const nn::NamedTensor& buffer : model.buffers()) {
     statistics_.push_back(buffer.value);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "crescendo/base/error.h"
+#include "crescendo/train/model_tensors.h"
 
 namespace crescendo::train {
 namespace {
@@ -17,17 +18,11 @@ constexpr int kComputedBefore = 3;
 // A schedule whose batch changes at every update has ever new shapes.
 constexpr size_t kMostShapes = 64;
 
-std::vector<at::Tensor> ParametersOf(const nn::Model& model) {
-  std::vector<at::Tensor> parameters;
-  for (const nn::NamedTensor& parameter : model.parameters()) parameters.push_back(parameter.value);
-  return parameters;
-}
-
 }  // namespace
 
 RecordedMicroBatches::RecordedMicroBatches(at::Device device, const nn::Model& model, Compute compute)
     : compute_(std::move(compute)),
-      parameters_(ParametersOf(model)),
+      parameters_(ValuesOf(model.parameters())),
       gradients_(ZerosLike(parameters_)),
       scale_(at::empty({}, at::TensorOptions(at::kFloat).device(device))),
       graphs_(device) {}

@@ -11,12 +11,12 @@
 #include <cmath>
 
 #include "crescendo/base/error.h"
+#include "crescendo/train/model_tensors.h"
 
 namespace crescendo::train {
 
 ReproducibleSum::ReproducibleSum(distributed::Group& group, nn::Model& model, double norm_momentum)
-    : group_(group), norm_momentum_(norm_momentum) {
-  for (const nn::NamedTensor& parameter : model.parameters()) parameters_.push_back(parameter.value);
+    : group_(group), parameters_(ValuesOf(model.parameters())), norm_momentum_(norm_momentum) {
   for (const nn::NamedTensor& buffer : model.buffers()) {
     statistics_.push_back(buffer.value);
     before_.push_back(at::empty_like(buffer.value));

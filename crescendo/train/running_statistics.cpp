@@ -5,13 +5,13 @@
 #include <ATen/ops/where.h>
 
 #include "crescendo/train/flat_tensors.h"
+#include "crescendo/train/model_tensors.h"
 
 namespace crescendo::train {
 
 RunningStatistics::RunningStatistics(const nn::Model& model) {
   const at::NoGradGuard no_gradients;
-  std::vector<at::Tensor> buffers;
-  for (const nn::NamedTensor& buffer : model.buffers()) buffers.push_back(buffer.value);
+  const std::vector<at::Tensor> buffers = ValuesOf(model.buffers());
   if (buffers.empty()) return;
   const FlatTensors flat = ZerosLike(buffers);
   for (size_t i = 0; i < buffers.size(); ++i) {
