@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The studies behind docs/results.md: runs what is missing of each, then writes its tables to results/NAME.md, a line per run to
 # results/NAME.csv, and all of it with the curves to results/NAME.json (about 25 KB a variant).
-#   scripts/results.sh [STUDY...] [KEY=VALUE...]
+#   scripts/results.sh [STUDY...] [KEY=VALUE...] [--seeds N]
 # STUDY: a file, or the name of one in recipes/studies or recipes/paper; without any, all of recipes/studies. KEY=VALUE changes an
-# option in every variant, as for `crescendo compare`: scripts/results.sh 5.1-momentum-small run.precision=bf16
+# option in every variant, and --seeds the seeds, as for `crescendo compare`: scripts/results.sh 5.1-momentum-small run.precision=bf16
 # JOBS=1 runs at a time as many as you say; CRESCENDO=PROGRAM takes another build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,11 +11,13 @@ source scripts/stage.sh
 crescendo=${CRESCENDO:-build/release/bin/crescendo}
 given=()
 changes=()
-for word in "$@"; do
-  case $word in
-    *=*) changes+=("$word") ;;
-    *) given+=("$word") ;;
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --seeds) changes+=(--seeds "${2:?--seeds takes how many}") && shift ;;
+    *=*) changes+=("$1") ;;
+    *) given+=("$1") ;;
   esac
+  shift
 done
 [[ ${#given[@]} -gt 0 ]] || given=(recipes/studies/*.toml)
 

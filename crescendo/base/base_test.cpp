@@ -57,6 +57,9 @@ TEST(NearestName, FindsWhatWasMeantAndNothingElse) {
   const std::vector<std::string> devices = {"auto", "cpu", "cuda"};
   EXPECT_EQ(NearestName("gpu", devices), "cuda") << "though cpu is nearer";
   EXPECT_EQ(NearestName("gpu", std::vector<std::string>{"auto", "cpu"}), "cpu");
+  EXPECT_EQ(DidYouMean("zzz", devices), "");
+  EXPECT_EQ(DidYouMeanOrAll("zzz", devices), "; there are auto, cpu, cuda");
+  EXPECT_EQ(DidYouMeanOrAll("gpu", devices), "; did you mean cuda?");
 }
 
 TEST(File, IsReplacedWholeAndAMissingOneIsTheUsersError) {

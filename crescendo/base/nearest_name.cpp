@@ -65,4 +65,11 @@ std::string DidYouMean(std::string_view given, std::span<const std::string> name
   return nearest.empty() ? "" : "; did you mean " + nearest + "?";
 }
 
+std::string DidYouMeanOrAll(std::string_view given, std::span<const std::string> names) {
+  std::string text = DidYouMean(given, names);
+  if (!text.empty()) return text;
+  for (const std::string& name : names) text += (text.empty() ? "; there are " : ", ") + name;
+  return text;
+}
+
 }  // namespace crescendo

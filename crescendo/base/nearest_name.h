@@ -14,4 +14,7 @@ std::string NearestName(std::string_view given, std::span<const std::string> nam
 // "; did you mean NAME?" for the end of a message, or "" where none is near.
 std::string DidYouMean(std::string_view given, std::span<const std::string> names);
 
+// The same, and where none is near "; there are A, B": for names that are few.
+std::string DidYouMeanOrAll(std::string_view given, std::span<const std::string> names);
+
 }  // namespace crescendo

@@ -1,7 +1,6 @@
 // crescendo, the program: one command per file, and the only catch.
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -37,10 +36,8 @@ void RequireKnownCommand(const CLI::App& app, const std::string& given) {
   std::vector<std::string> names;
   for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
   if (given.starts_with('-') || std::find(names.begin(), names.end(), given) != names.end()) return;
-  const std::string near = crescendo::NearestName(given, names);
-  throw crescendo::UserError(fmt::format(
-      "there is no command '{}'; {}", given,
-      near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean {}?", near)));
+  throw crescendo::UserError(
+      fmt::format("there is no command '{}'{}", given, crescendo::DidYouMeanOrAll(given, names)));
 }
 
 // "there is no --rank; did you mean --ranks?", or "" where all flags among the words that were not understood exist.

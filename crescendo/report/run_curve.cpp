@@ -21,7 +21,7 @@ class Collector {
     }
     settings_.push_back({before_.examples, before_.updates, before_.seconds, setting.learning_rate,
                          static_cast<double>(phase_batch_.value()), setting.momentum, setting.noise_scale,
-                         setting.reference_noise_scale});
+                         setting.noise_scale_exact, setting.reference_noise_scale});
     short_.push_back(setting.global_batch < phase_batch_);
     BatchCost& cost = costs_[phase_batch_.value()];
     cost.updates += updates - before_.updates;

@@ -26,7 +26,8 @@ struct SettingPoint {
   double learning_rate = 0;
   double global_batch = 0;
   double momentum = 0;
-  double noise_scale = 0;
+  double noise_scale = 0;  // in the form held equal, as the reference's below
+  double noise_scale_exact = 0;
   double reference_noise_scale = 0;
 };
 

@@ -18,14 +18,16 @@ std::string Percent(double value) {
 }
 
 std::string Range(const Interval& interval) {
-  return std::isnan(interval.low) ? "-" : fmt::format("{:.2f} to {:.2f}", interval.low, interval.high);
+  return std::isnan(interval.low) ? "-" : fmt::format("{} to {}", Hundredths(interval.low), Hundredths(interval.high));
 }
 
 std::string Whole(double value) { return value > 0 ? WithThousands(std::llround(value)) : "-"; }
 
-std::string Seconds(double value) {
-  if (value >= 100) return WithThousands(std::llround(value));
-  return value > 0 ? fmt::format("{:.3g}", value) : "-";
+// "902", "902 (503 to 1,944)"
+std::string SecondsWithRange(const VariantSummary& row) {
+  const std::string least = SecondsText(row.seconds_range.low);
+  const std::string most = SecondsText(row.seconds_range.high);
+  return least == most ? SecondsText(row.seconds) : fmt::format("{} ({} to {})", SecondsText(row.seconds), least, most);
 }
 
 // "1", "0.462"; as a share it has no unit.
@@ -75,7 +77,7 @@ Cells TestCells(const StudySummary& summary) {
     const Comparison& comparison = *row.analysis.comparison;
     const Difference& difference = *comparison.deciding();
     cells.rows.push_back({row.analysis.name, comparison.by_seed ? "by seed" : "in groups",
-                          fmt::format("{:+.2f}", difference.value), Range(difference.interval),
+                          SignedHundredths(difference.value), Range(difference.interval),
                           fmt::format("{:.2g}", comparison.p_equivalence_adjusted),
                           fmt::format("{:.2g}", comparison.p_difference_adjusted),
                           comparison.welch ? StudentText(*comparison.welch) : "-"});
@@ -94,10 +96,11 @@ Cells CostCells(const StudyResults& results, const StudySummary& summary) {
     for (const auto& [number, seconds] : row.seconds_on_workers) workers.push_back(number);
   }
   cells.names = {"variant"};
-  for (const char* what : {"updates", "seconds"}) {
-    cells.names.emplace_back(what);
-    if (compared) cells.names.emplace_back("ratio");
-  }
+  cells.names.emplace_back("updates");
+  if (compared) cells.names.emplace_back("ratio");
+  cells.names.emplace_back("seconds");
+  const bool seconds_compared = compared && summary.seconds_compare;
+  if (seconds_compared) cells.names.emplace_back("time ratio");
   for (const int64_t number : workers) {
     cells.names.push_back(fmt::format("on {}{}", number, number == workers.front() ? " worker" : ""));
     if (number == workers.front() && number != 1) cells.names.back() += 's';
@@ -107,11 +110,11 @@ Cells CostCells(const StudyResults& results, const StudySummary& summary) {
     std::vector<std::string>& line = cells.rows.emplace_back();
     line = {row.analysis.name, Whole(row.updates)};
     if (compared) line.push_back(Ratio(row.updates, reference.updates));
-    line.push_back(Seconds(row.seconds));
-    if (compared) line.push_back(Ratio(row.seconds, reference.seconds));
+    line.push_back(SecondsWithRange(row));
+    if (seconds_compared) line.push_back(Ratio(row.seconds, reference.seconds));
     for (const int64_t number : workers) {
       const auto seconds = row.seconds_on_workers.find(number);
-      line.push_back(seconds == row.seconds_on_workers.end() ? "-" : Seconds(seconds->second));
+      line.push_back(seconds == row.seconds_on_workers.end() ? "-" : SecondsText(seconds->second));
     }
   }
   return cells;
@@ -134,7 +137,7 @@ std::string Terms(const StudyResults& results) {
   if (!results.equal.empty()) {
     terms += results.equal == "nothing" ? "; lengths as stated" : fmt::format("; {} held equal", results.equal);
   }
-  return terms + fmt::format("; differences below {} points do not matter", results.margin);
+  return terms + fmt::format("; differences below {} do not matter", PointsText(results.margin));
 }
 
 std::string ReferenceSentence(const StudyResults& results) {
@@ -157,6 +160,19 @@ std::string Origin(const StudyResults& results, const StudySummary& summary) {
   if (!results.overrides.empty()) origin += fmt::format(" with {}", fmt::join(results.overrides, " "));
   if (!summary.begun.empty()) origin += fmt::format("{}begun {}", origin.empty() ? "" : ", ", summary.begun);
   return origin;
+}
+
+std::string Unfinished(const StudySummary& summary) {
+  int64_t waiting = 0;
+  int64_t unfinished = 0;
+  for (const VariantSummary& row : summary.variants) {
+    waiting += row.waiting;
+    unfinished += row.unfinished;
+  }
+  if (waiting + unfinished == 0) return "";
+  return fmt::format(
+      "Not done yet: {} {} begun and without an end, {} not begun; only runs that have ended are counted.", unfinished,
+      unfinished == 1 ? "run" : "runs", waiting);
 }
 
 std::vector<std::string> Failures(const StudyResults& results) {

@@ -33,6 +33,7 @@ inline StudyRun FinishedRun(int64_t seed, double accuracy, const std::vector<dou
     at.learning_rate = phase == 0 ? learning_rate : std::nextafter(learning_rate, 1);  // as rounding leaves it
     at.global_batch = batches[phase];
     at.noise_scale = learning_rate * kTrainExamples / at.global_batch / 0.1;
+    at.noise_scale_exact = at.noise_scale * (1 - at.global_batch / kTrainExamples);
     at.reference_noise_scale = at.noise_scale;
     const auto batch = static_cast<int64_t>(at.global_batch);
     if (run.log->settings.empty() || run.log->settings.back().global_batch != at.global_batch) {

@@ -1,6 +1,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "crescendo/config/describe.h"
 #include "crescendo/report/study_text.h"
 
 namespace crescendo::report {
@@ -66,9 +67,9 @@ Json BandJson(const std::vector<BandPoint>& points) {
 }
 
 Json SettingsJson(const std::vector<SettingPoint>& points) {
-  Json json = {{"examples", Json::array()},      {"updates", Json::array()},      {"seconds", Json::array()},
-               {"learning_rate", Json::array()}, {"global_batch", Json::array()}, {"momentum", Json::array()},
-               {"noise_scale", Json::array()}};
+  Json json = {{"examples", Json::array()},      {"updates", Json::array()},          {"seconds", Json::array()},
+               {"learning_rate", Json::array()}, {"global_batch", Json::array()},     {"momentum", Json::array()},
+               {"noise_scale", Json::array()},   {"noise_scale_exact", Json::array()}};
   for (const SettingPoint& point : points) {
     json["examples"].push_back(point.examples);
     json["updates"].push_back(point.updates);
@@ -77,13 +78,29 @@ Json SettingsJson(const std::vector<SettingPoint>& points) {
     json["global_batch"].push_back(point.global_batch);
     json["momentum"].push_back(point.momentum);
     json["noise_scale"].push_back(point.noise_scale);
+    json["noise_scale_exact"].push_back(point.noise_scale_exact);
   }
   return json;
 }
 
+void AddCurves(const VariantCurves& curves, const std::string& prefix, Json& json) {
+  json[prefix + "accuracies"] = BandJson(curves.accuracies);
+  json[prefix + "losses"] = BandJson(curves.losses);
+  json[prefix + "settings"] = SettingsJson(curves.settings);
+}
+
 Json RunJson(const StudyRun& run) {
   Json json = {{"seed", run.seed}, {"state", NameOf(run.state)}, {"reason", run.reason}, {"folder", run.folder}};
-  if (!run.log || !run.log->summary.footer) return json;
+  if (!run.log) return json;
+  const auto part = [](const auto& record) -> Json {
+    return {{"started", record.started},
+            {"commit", record.commit.empty() ? record.crescendo_version : record.commit},
+            {"machine", record.machine},
+            {"device", record.device}};
+  };
+  json["parts"] = {part(run.log->summary.header)};
+  for (const ResumeRecord& resume : run.log->summary.resumes) json["parts"].push_back(part(resume));
+  if (!run.log->summary.footer) return json;
   const RunFooter& footer = *run.log->summary.footer;
   json["updates"] = footer.updates.value();
   json["examples"] = footer.examples.value();
@@ -106,6 +123,7 @@ Json VariantJson(const StudyVariant& variant, const VariantSummary& summary) {
                {"planned_updates", summary.planned_updates},
                {"examples", summary.examples},
                {"seconds", summary.seconds},
+               {"seconds_range", IntervalJson(summary.seconds_range)},
                {"test_loss", summary.loss},
                {"seconds_on_workers", Json::object()}};
   if (summary.analysis.comparison) json["comparison"] = ComparisonJson(*summary.analysis.comparison);
@@ -113,21 +131,9 @@ Json VariantJson(const StudyVariant& variant, const VariantSummary& summary) {
     json["seconds_on_workers"][std::to_string(workers)] = seconds;
   }
   for (const StudyRun& run : variant.runs) json["runs"].push_back(RunJson(run));
-  json["accuracies"] = BandJson(summary.accuracies);
-  json["losses"] = BandJson(summary.losses);
-  json["failed_accuracies"] = BandJson(summary.failed_accuracies);
-  json["failed_losses"] = BandJson(summary.failed_losses);
-  json["settings"] = SettingsJson(summary.settings);
+  AddCurves(summary.curves, "", json);
+  AddCurves(summary.failed_curves, "failed_", json);
   return json;
-}
-
-double TrainExamples(const StudyResults& results) {
-  for (const StudyVariant& variant : results.variants) {
-    for (const StudyRun& run : variant.runs) {
-      if (run.log) return static_cast<double>(run.log->summary.header.train_examples);
-    }
-  }
-  return 0;
 }
 
 }  // namespace
@@ -138,11 +144,13 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"question", results.question},
                {"file", results.file},
                {"overrides", results.overrides},
+               {"note", results.note},
+               {"config", config::ToToml(results.variants[results.reference].options)},
                {"begun", summary.begun},
                {"equal", results.equal},
                {"margin", results.margin},
                {"reference", results.variants[results.reference].name},
-               {"train_examples", TrainExamples(results)},
+               {"train_examples", summary.train_examples},
                {"workers", summary.workers},
                {"machines", summary.machines},
                {"commits", summary.commits},

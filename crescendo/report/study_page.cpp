@@ -9,6 +9,7 @@
 #include "crescendo/report/markup.h"
 #include "crescendo/report/study_cells.h"
 #include "crescendo/report/study_text.h"
+#include "crescendo/report/text_table.h"
 
 namespace crescendo::report {
 
@@ -87,8 +88,9 @@ std::string TestTable(const StudyResults& results, const StudySummary& summary) 
     if (!row.analysis.comparison || row.analysis.comparison->deciding() == nullptr) continue;
     const Comparison& comparison = *row.analysis.comparison;
     const Difference& difference = *comparison.deciding();
-    rows += Row(names, {row.analysis.name, fmt::format("{:+.2f}", difference.value),
-                        fmt::format("{:+.2f} to {:+.2f}", difference.interval.low, difference.interval.high),
+    rows += Row(names, {row.analysis.name, SignedHundredths(difference.value),
+                        fmt::format("{} to {}", SignedHundredths(difference.interval.low),
+                                    SignedHundredths(difference.interval.high)),
                         fmt::format("{}\nHolm {}", PText(comparison.same->p), PText(comparison.p_equivalence_adjusted)),
                         StudentCell(comparison.by_seed, comparison), StudentCell(comparison.welch, comparison)});
   }
@@ -97,9 +99,9 @@ std::string TestTable(const StudyResults& results, const StudySummary& summary) 
       "<h2>Accuracy beside {0}</h2>\n<div class=\"scroll\"><table id=\"tests\">\n{1}{2}</table></div>\n"
       "<p class=\"soft\">In points, the variant minus {0}. Difference, interval and TOST are by seed where two seeds "
       "or more are shared, else as in Welch's test. TOST: two one-sided tests; a small p says that the difference is "
-      "within {3} points. t, with its degrees of freedom: two-sided; a small p says that there is a difference. Holm: "
+      "within {3}. t, with its degrees of freedom: two-sided; a small p says that there is a difference. Holm: "
       "p after Holm's correction for several variants; the verdict stands on it, at 5 %.</p>\n",
-      Escaped(results.variants[results.reference].name), HeadRow(names), rows, results.margin);
+      Escaped(results.variants[results.reference].name), HeadRow(names), rows, PointsText(results.margin));
 }
 
 std::string List(const std::string& head, const std::vector<std::string>& sentences) {
@@ -153,20 +155,6 @@ constexpr std::string_view kControls = R"(<form class="controls">
 </form>
 )";
 
-std::string Unfinished(const StudySummary& summary) {
-  int64_t waiting = 0;
-  int64_t unfinished = 0;
-  for (const VariantSummary& row : summary.variants) {
-    waiting += row.waiting;
-    unfinished += row.unfinished;
-  }
-  if (waiting + unfinished == 0) return "";
-  return fmt::format(
-      "<p>Not done yet: {} {} begun and without an end, {} not begun. The figures show what there is; the "
-      "table counts only runs that have ended.</p>\n",
-      unfinished, unfinished == 1 ? "run" : "runs", waiting);
-}
-
 }  // namespace
 
 std::string StudyPage(const StudyResults& results, const StudySummary& summary) {
@@ -182,7 +170,9 @@ std::string StudyPage(const StudyResults& results, const StudySummary& summary) 
   if (const std::string origin = Origin(results, summary); !origin.empty()) {
     out += fmt::format("<p class=\"soft\" id=\"origin\">{}</p>\n", Escaped(origin));
   }
-  out += Unfinished(summary);
+  if (const std::string unfinished = Unfinished(summary); !unfinished.empty()) {
+    out += fmt::format("<p>{} The figures show what there is.</p>\n", unfinished);
+  }
   out += ResultTable(results, summary);
   if (summary.no_verdict.empty()) {
     out += TestTable(results, summary);

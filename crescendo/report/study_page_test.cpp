@@ -48,7 +48,7 @@ TEST(StudyPage, SaysWhatIsNotDoneYet) {
   EXPECT_THAT(Page(results), Not(HasSubstr("Not done yet")));
   results.variants[0].runs[4].state = RunState::kUnfinished;
   results.variants[1].runs[4] = {5, "", RunState::kWaiting, "", std::nullopt};
-  EXPECT_THAT(Page(results), HasSubstr("Not done yet: 1 run begun and without an end, 1 not begun."));
+  EXPECT_THAT(Page(results), HasSubstr("Not done yet: 1 run begun and without an end, 1 not begun; only"));
 }
 
 TEST(StudyPage, SaysWhatItIsMadeOf) {
@@ -117,6 +117,9 @@ TEST(StudyPage, ShowsThePlanOfWhatIsNotFinishedYet) {
     run.state = RunState::kUnfinished;
     run.log->summary.footer.reset();
   }
+  RunCurve& behind = *results.variants[2].runs[0].log;
+  behind.summary.evaluations.resize(20);
+  behind.losses.resize(20);
   const support::ProcessResult result = InABrowser(results, {"--beyond", "7"});
   if (result.exit_code == kNoBrowser) GTEST_SKIP() << result.output;
   EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;

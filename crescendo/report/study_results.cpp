@@ -44,78 +44,154 @@ double AccuracyStep(const StudyResults& results) {
   return 0;
 }
 
+// One run's value somewhere along it.
+struct Sample {
+  double examples = 0;
+  double updates = 0;
+  double seconds = 0;
+  double value = 0;
+};
+
+// The seconds at `examples`, between points (with examples and seconds, in their order) of which the last is not before
+// it. A run begins at 0.
+template <class Point>
+double SecondsAt(const std::vector<Point>& points, double examples) {
+  const auto after = std::ranges::lower_bound(points, examples, {}, &Point::examples);
+  const Point before = after == points.begin() ? Point{} : *std::prev(after);
+  if (after->examples <= before.examples) return after->seconds;
+  const double share = (examples - before.examples) / (after->examples - before.examples);
+  return before.seconds + share * (after->seconds - before.seconds);
+}
+
 // Gathers values of several runs at equal positions.
 class Bands {
  public:
-  void Add(double examples, double updates, double seconds, double value) {
-    if (!std::isfinite(value)) return;
-    BandPoint& point = points_[examples];
-    if (point.runs == 0) point = {examples, updates, 0, 0, value, value, 0};
-    ++point.runs;
-    const auto n = static_cast<double>(point.runs);
-    point.seconds += (seconds - point.seconds) / n;
-    point.mean += (value - point.mean) / n;
-    point.low = std::min(point.low, value);
-    point.high = std::max(point.high, value);
+  // In the order of their examples.
+  void Add(const std::vector<Sample>& run) {
+    runs_.push_back(run);
+    for (const Sample& sample : run) {
+      if (!std::isfinite(sample.value)) continue;
+      BandPoint& point = points_[sample.examples];
+      if (point.runs == 0) point = {sample.examples, sample.updates, 0, 0, sample.value, sample.value, 0};
+      ++point.runs;
+      point.mean += (sample.value - point.mean) / static_cast<double>(point.runs);
+      point.low = std::min(point.low, sample.value);
+      point.high = std::max(point.high, sample.value);
+    }
   }
 
+  // The seconds between two points are the mean of the runs that reached the second. So time never goes backwards, also
+  // where a slow run has not come as far as a fast one.
   std::vector<BandPoint> Points() const {
     std::vector<BandPoint> points;
-    for (const auto& [examples, point] : points_) points.push_back(point);
+    double begin = 0;
+    double seconds = 0;
+    for (const auto& [examples, point] : points_) {
+      double step = 0;
+      double reached = 0;
+      for (const std::vector<Sample>& run : runs_) {
+        if (run.empty() || run.back().examples < examples) continue;
+        ++reached;
+        step += (SecondsAt(run, examples) - SecondsAt(run, begin) - step) / reached;
+      }
+      seconds += step;
+      begin = examples;
+      points.push_back(point);
+      points.back().seconds = seconds;
+    }
     return points;
   }
 
  private:
+  std::vector<std::vector<Sample>> runs_;
   std::map<double, BandPoint> points_;
 };
 
-void AddCurves(const StudyVariant& variant, VariantSummary& summary) {
-  struct {
-    Bands accuracies;
-    Bands losses;
-  } sound, failed;
-  double furthest = -1;
-  for (const StudyRun& run : variant.runs) {
-    if (!run.log) continue;
-    auto& [accuracies, losses] = Failed(run) ? failed : sound;
-    for (const EvaluationRecord& evaluation : run.log->summary.evaluations) {
-      accuracies.Add(static_cast<double>(evaluation.examples.value()), static_cast<double>(evaluation.updates.value()),
-                     evaluation.train_seconds, 100 * evaluation.accuracy);
-    }
-    for (const LossPoint& point : run.log->losses) losses.Add(point.examples, point.updates, point.seconds, point.loss);
-    const double reached = run.log->losses.empty() ? 0 : run.log->losses.back().examples;
-    if (reached <= furthest) continue;
-    furthest = reached;
-    summary.settings = run.log->settings;
-    // So that the last line is drawn to its end.
-    if (!run.log->losses.empty() && !summary.settings.empty()) {
-      SettingPoint end = summary.settings.back();
-      const LossPoint& last = run.log->losses.back();
-      end.examples = last.examples;
-      end.updates = last.updates;
-      end.seconds = last.seconds;
-      summary.settings.push_back(end);
-    }
+std::vector<Sample> Accuracies(const StudyRun& run) {
+  std::vector<Sample> samples;
+  for (const EvaluationRecord& evaluation : run.log->summary.evaluations) {
+    samples.push_back({static_cast<double>(evaluation.examples.value()),
+                       static_cast<double>(evaluation.updates.value()), evaluation.train_seconds,
+                       100 * evaluation.accuracy});
   }
-  summary.accuracies = sound.accuracies.Points();
-  summary.losses = sound.losses.Points();
-  summary.failed_accuracies = failed.accuracies.Points();
-  summary.failed_losses = failed.losses.Points();
+  return samples;
+}
+
+std::vector<Sample> Losses(const StudyRun& run) {
+  std::vector<Sample> samples;
+  for (const LossPoint& point : run.log->losses) {
+    samples.push_back({point.examples, point.updates, point.seconds, point.loss});
+  }
+  // The last of a run that goes on is where it happens to be, between the points of the others.
+  if (run.state == RunState::kUnfinished && samples.size() > 1) samples.pop_back();
+  return samples;
+}
+
+// With the end of its last line.
+std::vector<SettingPoint> SettingsToTheEnd(const RunCurve& log) {
+  std::vector<SettingPoint> settings = log.settings;
+  if (log.losses.empty() || settings.empty()) return settings;
+  SettingPoint end = settings.back();
+  end.examples = log.losses.back().examples;
+  end.updates = log.losses.back().updates;
+  settings.push_back(end);
+  return settings;
+}
+
+VariantCurves CurvesOf(const std::vector<const StudyRun*>& runs) {
+  Bands accuracies;
+  Bands losses;
+  const StudyRun* furthest = nullptr;
+  const auto reached = [](const StudyRun& run) {
+    return run.log->losses.empty() ? 0 : run.log->losses.back().examples;
+  };
+  for (const StudyRun* run : runs) {
+    accuracies.Add(Accuracies(*run));
+    losses.Add(Losses(*run));
+    if (furthest == nullptr || reached(*run) > reached(*furthest)) furthest = run;
+  }
+  VariantCurves curves{accuracies.Points(), losses.Points(), {}};
+  if (furthest == nullptr) return curves;
+  curves.settings = SettingsToTheEnd(*furthest->log);
+  for (SettingPoint& point : curves.settings) {
+    const double last = curves.losses.empty() ? 0 : curves.losses.back().examples;
+    if (last > 0) point.seconds = SecondsAt(curves.losses, std::min(point.examples, last));
+  }
+  return curves;
+}
+
+void AddCurves(const StudyVariant& variant, VariantSummary& summary) {
+  std::vector<const StudyRun*> sound;
+  std::vector<const StudyRun*> failed;
+  for (const StudyRun& run : variant.runs) {
+    if (run.log) (Failed(run) ? failed : sound).push_back(&run);
+  }
+  summary.curves = CurvesOf(sound);
+  summary.failed_curves = CurvesOf(failed);
+}
+
+// REQUIRES one value at least.
+double Median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
 void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {
-  double finished = 0;
+  std::vector<double> seconds;
   for (const StudyRun& run : variant.runs) {
     summary.waiting += run.state == RunState::kWaiting ? 1 : 0;
     summary.unfinished += run.state == RunState::kUnfinished ? 1 : 0;
     if (run.state != RunState::kFinished) continue;
     const RunFooter& footer = *run.log->summary.footer;
-    ++finished;
+    seconds.push_back(footer.train_seconds);
     summary.updates = static_cast<double>(footer.updates.value());
     summary.examples = static_cast<double>(footer.examples.value());
-    summary.seconds += (footer.train_seconds - summary.seconds) / finished;
-    summary.loss += (footer.final_evaluation.loss - summary.loss) / finished;
+    summary.loss += (footer.final_evaluation.loss - summary.loss) / static_cast<double>(seconds.size());
   }
+  if (seconds.empty()) return;
+  summary.seconds = Median(seconds);
+  const auto [least, most] = std::ranges::minmax(seconds);
+  summary.seconds_range = {least, most};
 }
 
 std::vector<OptionDifference> Differences(const StudyResults& results) {
@@ -138,10 +214,26 @@ std::vector<OptionDifference> Differences(const StudyResults& results) {
   return differences;
 }
 
+// The variant whose equal runs took the most different times, where that is so much that the machine did other work
+// meanwhile or was not always as fast; else none.
+const VariantSummary* MostUneven(const StudySummary& summary) {
+  constexpr double kMost = 1.5;  // of the longest over the shortest
+  const auto spread = [](const VariantSummary& row) {
+    return row.seconds > 0 ? row.seconds_range.high / row.seconds_range.low : 1;
+  };
+  const auto most = std::ranges::max_element(summary.variants, {}, spread);
+  return spread(*most) > kMost ? &*most : nullptr;
+}
+
 // Why costs cannot be told apart; "" where they can.
-std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, size_t machines) {
+std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const StudySummary& summary) {
   if (sizes > 1) return "the networks differ in size";
-  if (machines > 1) return "the runs are of several machines";
+  if (!summary.seconds_compare) return "the runs differ in machine, device or threads";
+  if (const VariantSummary* uneven = MostUneven(summary)) {
+    return fmt::format("equal runs of {} took {} to {} s, so the machine did other work meanwhile",
+                       uneven->analysis.name, SecondsText(uneven->seconds_range.low),
+                       SecondsText(uneven->seconds_range.high));
+  }
   if (!estimate.separable()) {
     return "all updates had nearly the same batch, which does not tell what an update costs from what its examples do";
   }
@@ -171,7 +263,7 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
     }
   }
   if (sizes.empty()) return;
-  if (const std::string reason = NoEstimate(estimate, sizes.size(), summary.machines.size()); !reason.empty()) {
+  if (const std::string reason = NoEstimate(estimate, sizes.size(), summary); !reason.empty()) {
     summary.cost = fmt::format("There is no estimate of the seconds on several workers: {}.", reason);
     return;
   }
@@ -182,29 +274,49 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
       1e3 * estimate.seconds_per_update(), 1e3 * estimate.seconds_per_example());
   for (size_t i = 0; i < results.variants.size(); ++i) {
     for (const int64_t workers : std::set<int64_t>{1, 4, 16, 64, summary.workers}) {
-      double seconds = 0;
-      double finished = 0;
+      std::vector<double> seconds;
       for (const StudyRun& run : results.variants[i].runs) {
         if (run.state != RunState::kFinished) continue;
-        ++finished;
+        double& of_run = seconds.emplace_back(0);
         for (const auto& [batch, cost] : run.log->costs) {
-          seconds += estimate.Seconds(cost, static_cast<double>(batch), workers,
-                                      static_cast<double>(results.variants[i].options.model.ghost_batch));
+          of_run += estimate.Seconds(cost, static_cast<double>(batch), workers,
+                                     static_cast<double>(results.variants[i].options.model.ghost_batch));
         }
       }
-      if (finished > 0) summary.variants[i].seconds_on_workers[workers] = seconds / finished;
+      if (!seconds.empty()) summary.variants[i].seconds_on_workers[workers] = Median(std::move(seconds));
     }
   }
 }
 
 // The largest relative deviation of what a variant's noise was from what the reference schedule asked for, in percent.
-double NoiseDeviation(const std::vector<SettingPoint>& settings) {
-  double largest = 0;
+struct NoiseDeviation {
+  double held = 0;   // in the form that the plan holds equal
+  double exact = 0;  // in the exact form, where it is another
+};
+
+NoiseDeviation NoiseDeviationOf(const StudyVariant& variant, const std::vector<SettingPoint>& settings,
+                                int64_t train_examples) {
+  using schedule::Examples;
+  const schedule::NoiseLaw held{variant.options.schedule.rule, variant.options.schedule.noise_form};
+  const schedule::NoiseLaw exact{held.rule, schedule::NoiseForm::kExact};
+  const Examples all{train_examples};
+  const Examples batch{variant.options.reference.global_batch};
+  NoiseDeviation largest;
   for (const SettingPoint& point : settings) {
     if (point.reference_noise_scale <= 0) continue;
-    largest = std::max(largest, 100 * std::abs(point.noise_scale / point.reference_noise_scale - 1));
+    largest.held = std::max(largest.held, 100 * std::abs(point.noise_scale / point.reference_noise_scale - 1));
+    if (batch >= all) continue;
+    // Whatever its momentum, as it is in both forms.
+    const double rate = schedule::LearningRateForNoise(held, point.reference_noise_scale, all, batch, 0);
+    const double reference = schedule::NoiseScale(exact, rate, all, batch, 0);
+    largest.exact = std::max(largest.exact, 100 * std::abs(point.noise_scale_exact / reference - 1));
   }
   return largest;
+}
+
+// "below 0.01 %", "8.02 % (grow)"
+std::string DeviationText(double percent, const std::string& variant) {
+  return percent < 0.005 ? "below 0.01 %" : fmt::format("{:.2f} % ({})", percent, variant);
 }
 
 // A variant whose [reference] is another has another noise to follow: its deviation from that one would say nothing.
@@ -215,23 +327,33 @@ std::string NoiseSentence(const StudyResults& results, const StudySummary& summa
              difference.values[variant] != difference.values[results.reference];
     });
   };
-  double largest = -1;
+  NoiseDeviation largest{-1, -1};
   std::string farthest;
+  std::string farthest_exact;
+  bool always_exact = true;
   std::vector<std::string> others;
   for (size_t i = 0; i < results.variants.size(); ++i) {
-    if (summary.variants[i].settings.empty()) continue;
+    const std::vector<SettingPoint>& settings = summary.variants[i].curves.settings;
+    if (settings.empty()) continue;
     if (has_another(i)) {
       others.push_back(results.variants[i].name);
-    } else if (const double deviation = NoiseDeviation(summary.variants[i].settings); deviation > largest) {
-      largest = deviation;
-      farthest = results.variants[i].name;
+      continue;
     }
+    const StudyVariant& variant = results.variants[i];
+    const NoiseDeviation deviation = NoiseDeviationOf(variant, settings, summary.train_examples);
+    always_exact = always_exact && variant.options.schedule.noise_form == schedule::NoiseForm::kExact;
+    if (deviation.held > largest.held) farthest = variant.name;
+    if (deviation.exact > largest.exact) farthest_exact = variant.name;
+    largest = {std::max(largest.held, deviation.held), std::max(largest.exact, deviation.exact)};
   }
-  constexpr double kLeastShown = 0.005;
   std::vector<std::string> parts;
-  if (largest >= 0) {
-    const std::string shown = largest < kLeastShown ? "below 0.01 %" : fmt::format("{:.2f} % ({})", largest, farthest);
-    parts.push_back("largest deviation from the reference's noise: " + shown);
+  if (largest.held >= 0) {
+    std::string text = "largest deviation from the reference's noise: " + DeviationText(largest.held, farthest);
+    if (!always_exact) {
+      text += fmt::format(" in the small-batch form, which is what was held equal; {} in the exact form",
+                          DeviationText(largest.exact, farthest_exact));
+    }
+    parts.push_back(text);
   }
   if (!others.empty()) {
     parts.push_back(
@@ -310,14 +432,20 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
     for (const StudyRun& run : results.variants[i].runs) {
       if (!run.log) continue;
       const RunHeader& header = run.log->summary.header;
+      summary.train_examples = header.train_examples;
       AddOnce(summary.commits, header.commit.empty() ? header.crescendo_version : header.commit);
       AddOnce(summary.machines, fmt::format("{}; {}", header.machine, header.device));
+      for (const ResumeRecord& resume : run.log->summary.resumes) {
+        AddOnce(summary.commits, resume.commit.empty() ? resume.crescendo_version : resume.commit);
+        AddOnce(summary.machines, fmt::format("{}; {}", resume.machine, resume.device));
+      }
       // Written as 2018-02-24T09:30:00Z: the order of the texts is that of the times.
       if (!header.started.empty() && (summary.begun.empty() || header.started < summary.begun)) {
         summary.begun = header.started;
       }
     }
   }
+  summary.seconds_compare = summary.machines.size() <= 1;
   summary.differences = Differences(results);
   summary.noise = NoiseSentence(results, summary);
   AddWorkerEstimates(results, summary);

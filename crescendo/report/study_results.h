@@ -36,7 +36,7 @@ struct StudyResults {
   std::string name;
   std::string question;                // or ""
   std::string file;                    // of the study; "" where runs stand side by side without one
-  std::vector<std::string> overrides;  // "section.key=value" that it was made with
+  std::vector<std::string> overrides;  // of the command line: "section.key=value", "--seeds 15"
   std::string note;                    // what the reader should know first, or ""
   std::string equal;                   // what is held equal, "epochs"; "" where nobody said
   double margin = 0.3;                 // in points of test accuracy
@@ -55,6 +55,13 @@ struct BandPoint {
   int64_t runs = 0;
 };
 
+// What runs of a variant did on their way, on one clock: the seconds of all three are means over the runs.
+struct VariantCurves {
+  std::vector<BandPoint> accuracies;   // in percent
+  std::vector<BandPoint> losses;       // of training
+  std::vector<SettingPoint> settings;  // of the run that came furthest
+};
+
 // What a variant has come to.
 struct VariantSummary {
   VariantAnalysis analysis;  // of final test accuracies in percent
@@ -63,14 +70,12 @@ struct VariantSummary {
   double updates = 0;        // of a finished run; 0 while there is none
   double planned_updates = 0;
   double examples = 0;
-  double seconds = 0;                            // of training, mean over finished runs
+  double seconds = 0;                            // of training, median over finished runs,
+  Interval seconds_range;                        // and their least and most
   double loss = 0;                               // on the test set, mean over finished runs
-  std::map<int64_t, double> seconds_on_workers;  // workers -> estimate of `seconds`; empty where there is none
-  std::vector<BandPoint> accuracies;             // in percent, of the runs that finished or go on
-  std::vector<BandPoint> losses;                 // of training, of the same
-  std::vector<BandPoint> failed_accuracies;      // of the runs that failed or crashed: those may go anywhere
-  std::vector<BandPoint> failed_losses;
-  std::vector<SettingPoint> settings;  // of the run that came furthest
+  std::map<int64_t, double> seconds_on_workers;  // workers -> estimate, median over finished runs; or none
+  VariantCurves curves;                          // of the runs that finished or go on
+  VariantCurves failed_curves;                   // of those that failed or crashed: they may go anywhere
 };
 
 // An option in which the variants differ: its key, and its value in each, as TOML; "" where it means nothing there.
@@ -80,12 +85,14 @@ struct OptionDifference {
 };
 
 struct StudySummary {
+  int64_t train_examples = 0;  // 0 before the first run began
   std::vector<VariantSummary> variants;
   std::vector<OptionDifference> differences;
   std::vector<std::string> commits;   // of the programs that ran, each once
   std::vector<std::string> machines;  // machine and device, each once
   std::string begun;                  // when the first run was, as its log says; "" where none was
   int64_t workers = 16;               // whose estimate the page draws
+  bool seconds_compare = true;        // all runs had the same machine, device and threads
   std::string cost;                   // how the seconds on workers were estimated, or why they were not
   std::string no_verdict;             // why no variant is compared with another; "" where they are
   std::string noise;                  // how far the variants' noise is from the reference's, in a sentence; or ""

@@ -38,7 +38,7 @@ TEST(StudySummary, HoldsVerdictsCostsAndDifferences) {
 }
 
 TEST(StudySummary, BandsGoFromTheLowestToTheHighestOfTheRuns) {
-  const std::vector<BandPoint> points = Summarize(FixtureStudy()).variants[0].accuracies;
+  const std::vector<BandPoint> points = Summarize(FixtureStudy()).variants[0].curves.accuracies;
   ASSERT_EQ(points.size(), 40);
   EXPECT_EQ(points.back().runs, 5);
   EXPECT_NEAR(points.back().low, 94.03, 1e-9);
@@ -47,16 +47,39 @@ TEST(StudySummary, BandsGoFromTheLowestToTheHighestOfTheRuns) {
   EXPECT_EQ(points.back().examples, 40 * 50'000);
 }
 
+TEST(StudySummary, TimeNeverGoesBackwardsWhereASlowRunIsBehind) {
+  StudyResults results = FixtureStudy();
+  StudyVariant& decay = results.variants[0];
+  const double whole = decay.runs[1].log->summary.evaluations.back().train_seconds;
+  RunCurve& slow = *decay.runs[0].log;  // ten times as slow, and halfway
+  decay.runs[0].state = RunState::kUnfinished;
+  slow.summary.evaluations.resize(20);
+  slow.losses.resize(20 + 1);  // the last, wherever it happens to be, is not drawn
+  for (EvaluationRecord& evaluation : slow.summary.evaluations) evaluation.train_seconds *= 10;
+  for (LossPoint& point : slow.losses) point.seconds *= 10;
+  const VariantSummary row = Summarize(results).variants[0];
+  for (const auto& points : {row.curves.accuracies, row.curves.losses}) {
+    ASSERT_EQ(points.size(), 40);
+    EXPECT_EQ(points[20].runs, 4);
+    EXPECT_TRUE(std::ranges::is_sorted(points, {}, &BandPoint::seconds));
+    // Half the way as the mean of four runs and one that took ten times as long, half as the mean of the four.
+    EXPECT_NEAR(points.back().seconds, whole / 2 * (4 + 10) / 5 + whole / 2, 1e-6 * whole);
+  }
+}
+
 TEST(StudySummary, AFailedRunHasItsOwnCurves) {
   const VariantSummary large_batch = Summarize(FixtureStudy()).variants[3];
-  ASSERT_EQ(large_batch.losses.size(), 40);
-  for (const BandPoint& point : large_batch.losses) {
+  ASSERT_EQ(large_batch.curves.losses.size(), 40);
+  for (const BandPoint& point : large_batch.curves.losses) {
     EXPECT_EQ(point.runs, 4);
     EXPECT_LT(point.high, 2);
   }
-  ASSERT_EQ(large_batch.failed_losses.size(), 12);
-  EXPECT_EQ(large_batch.failed_losses.back().mean, 1e35);
-  EXPECT_EQ(large_batch.failed_accuracies.back().mean, 10);
+  EXPECT_EQ(large_batch.curves.settings.back().examples, 40 * 50'000);
+  const VariantCurves& failed = large_batch.failed_curves;
+  ASSERT_EQ(failed.losses.size(), 12);
+  EXPECT_EQ(failed.losses.back().mean, 1e35);
+  EXPECT_EQ(failed.accuracies.back().mean, 10);
+  EXPECT_EQ(failed.settings.back().examples, 12 * 50'000);
 }
 
 TEST(StudySummary, WorkersShareTheExamplesAndNotTheUpdates) {
@@ -89,7 +112,7 @@ TEST(StudySummary, WhatCannotBeSharedOutKeepsTheTimeThatWasMeasured) {
     EXPECT_NEAR(row.seconds_on_workers.at(1), row.seconds, 1e-6 * row.seconds);
     EXPECT_LE(row.seconds_on_workers.at(16), row.seconds_on_workers.at(10));
   }
-  EXPECT_THAT(StudyTable(results, summary), HasSubstr("seconds  ratio  on 1 worker  on 4  on 10  on 16  on 64\n"));
+  EXPECT_THAT(StudyTable(results, summary), HasSubstr("seconds  time ratio  on 1 worker  on 4  on 10  on 16  on 64\n"));
 }
 
 TEST(StudySummary, SaysWhyThereIsNoEstimateForWorkers) {
@@ -109,7 +132,12 @@ TEST(StudySummary, SaysWhyThereIsNoEstimateForWorkers) {
       reason(study, [](auto& variant, auto& run) { run.log->summary.header.parameters += variant.name == "grow"; }),
       HasSubstr(": the networks differ in size."));
   EXPECT_THAT(reason(study, [](auto& variant, auto& run) { run.log->summary.header.machine += variant.name; }),
-              HasSubstr(": the runs are of several machines."));
+              HasSubstr(": the runs differ in machine, device or threads."));
+  EXPECT_THAT(reason(study,
+                     [](auto& variant, auto& run) {
+                       if (variant.name == "grow" && run.seed == 2) run.log->summary.footer->train_seconds *= 1.6;
+                     }),
+              HasSubstr(": equal runs of grow took 249 to 398 s, so the machine did other work meanwhile."));
   EXPECT_THAT(reason(study,
                      [](auto&, auto& run) {
                        for (auto& [batch, cost] : run.log->costs) cost.updates = cost.examples / 128;
@@ -190,9 +218,10 @@ TEST(StudyText, CostIsATableBesideTheReference) {
   const StudySummary summary = Summarize(results);
   EXPECT_THAT(StudyTable(results, summary),
               HasSubstr("Cost beside decay:\n"
-                        "variant      updates  ratio  seconds  ratio  on 1 worker  on 4  on 16  on 64\n"
-                        "decay         15,625      1      356      1          356   356    356    356\n"));
-  EXPECT_THAT(StudyTable(results, summary), HasSubstr("\ngrow           4,875  0.312      249  0.698          249 "));
+                        "variant      updates  ratio  seconds  time ratio  on 1 worker  on 4  on 16  on 64\n"
+                        "decay         15,625      1      356           1          356   356    356    356\n"));
+  EXPECT_THAT(StudyTable(results, summary),
+              HasSubstr("\ngrow           4,875  0.312      249       0.698          249 "));
   EXPECT_THAT(StudyTable(results, summary), HasSubstr("\nlarge batch      390  0.025 "));
   EXPECT_THAT(StudyMarkdown(results, summary), HasSubstr("| grow | 4,875 | 0.312 | 249 | 0.698 | 249 |"));
 
@@ -202,6 +231,22 @@ TEST(StudyText, CostIsATableBesideTheReference) {
   StudyResults slow = FixtureStudy();  // four times as slow
   for (StudyRun& run : slow.variants[0].runs) run.log->summary.footer->train_seconds *= 4;
   EXPECT_THAT(StudyMarkdown(slow, Summarize(slow)), HasSubstr("| decay | 15,625 | 1 | 1,425 | 1 |"));
+  // One of five took half as long again: the median stays, and the range is told.
+  StudyResults uneven = FixtureStudy();
+  uneven.variants[2].runs[3].log->summary.footer->train_seconds *= 1.5;
+  EXPECT_THAT(StudyMarkdown(uneven, Summarize(uneven)),
+              HasSubstr("| grow | 4,875 | 0.312 | 249 (249 to 373) | 0.698 | 249 |"));
+  // Seconds of two machines have no ratio; part of a run may be of another.
+  StudyResults machines = FixtureStudy();
+  ResumeRecord resume;
+  resume.machine = "another machine";
+  resume.device = "cpu";
+  resume.commit = "fedcba987654";
+  machines.variants[2].runs[3].log->summary.resumes.push_back(resume);
+  const StudySummary of_two = Summarize(machines);
+  EXPECT_THAT(of_two.machines, ElementsAre("a machine; cpu", "another machine; cpu"));
+  EXPECT_THAT(of_two.commits, ElementsAre("0123456789ab", "fedcba987654"));
+  EXPECT_THAT(StudyMarkdown(machines, of_two), HasSubstr("| variant | updates | ratio | seconds |\n"));
   // Where the two do not compare there is no ratio.
   StudyResults fewer = FixtureStudy();
   fewer.variants[2].runs[3].log->summary.header.test_examples = 9'000;
@@ -216,19 +261,39 @@ TEST(StudySummary, SaysWhereItIsFromAndWhenItBegan) {
               HasSubstr("\nrecipes/studies/fixture.toml with run.precision=bf16, begun 2018-02-24T09:31:00Z.\n"));
 }
 
+// The reference's batch is 128 of 50,000, whose exact noise is 1 - 0.00256 of the small-batch form; grow's last batch
+// is 16,000, where it is 1 - 0.32: 0.68 / 0.99744 - 1 is -31.83 %.
 TEST(StudySummary, TellsHowFarTheNoiseIsFromTheReferences) {
-  const std::string exact = "largest deviation from the reference's noise: below 0.01 %";
+  const std::string begin = "largest deviation from the reference's noise: ";
+  const std::string end = " in the small-batch form, which is what was held equal; 31.83 % (grow) in the exact form";
   StudyResults results = FixtureStudy();
-  EXPECT_EQ(Summarize(results).noise, exact);
+  EXPECT_EQ(Summarize(results).noise, begin + "below 0.01 %" + end);
   // grow's first phase has 390.625 as the reference asks; its second is 2 % too low, its third 1 % too high.
   for (StudyRun& run : results.variants[2].runs) {
     run.log->settings[1].noise_scale *= 0.98;
     run.log->settings[2].noise_scale *= 1.01;
   }
-  EXPECT_EQ(Summarize(results).noise, "largest deviation from the reference's noise: 2.00 % (grow)");
+  EXPECT_EQ(Summarize(results).noise, begin + "2.00 % (grow)" + end);
   // Of another reference it says nothing.
   results.variants[2].options.reference.learning_rate = 0.2;
-  EXPECT_EQ(Summarize(results).noise, exact + "; not counted, as another [reference] asks for another noise: grow");
+  EXPECT_THAT(Summarize(results).noise,
+              ::testing::EndsWith("; not counted, as another [reference] asks for another noise: grow"));
+  // Where the exact form is what is held there is one number.
+  for (StudyVariant& variant : results.variants) variant.options.schedule.noise_form = schedule::NoiseForm::kExact;
+  EXPECT_THAT(Summarize(results).noise, ::testing::StartsWith(begin + "below 0.01 %; not counted"));
+}
+
+TEST(StudySummary, ScheduleAndCurvesAreOnOneClock) {
+  StudyResults results = FixtureStudy();
+  for (StudyRun& run : results.variants[2].runs) {  // seed 1 as it was, seed 5 five times as slow
+    for (LossPoint& point : run.log->losses) point.seconds *= static_cast<double>(run.seed);
+    for (SettingPoint& point : run.log->settings) point.seconds *= static_cast<double>(run.seed);
+  }
+  const VariantCurves curves = Summarize(results).variants[2].curves;
+  EXPECT_EQ(curves.settings.back().examples, curves.losses.back().examples);
+  EXPECT_EQ(curves.settings.back().seconds, curves.losses.back().seconds);
+  EXPECT_EQ(curves.settings[1].examples, curves.losses[9].examples);  // the second phase begins after ten epochs
+  EXPECT_NEAR(curves.settings[1].seconds, curves.losses[9].seconds, 1e-9);
 }
 
 TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {
@@ -238,6 +303,13 @@ TEST(StudyText, MarkdownHasTablesThatKeepTheirColumns) {
   EXPECT_THAT(text, HasSubstr("| a\\|b | 5 |"));
   EXPECT_THAT(text, HasSubstr("| schedule.max_batch | \"N/10\" | 640 | \"none\" | \"N/10\" |"));
   EXPECT_THAT(text, HasSubstr("Commit: 0123456789ab."));
+  EXPECT_THAT(text, Not(HasSubstr("Not done yet")));
+  results.note = "runs/a holds others";
+  results.variants[0].runs.push_back({6, "runs/fixture", RunState::kWaiting, "", std::nullopt});
+  EXPECT_THAT(
+      StudyMarkdown(results, Summarize(results)),
+      HasSubstr("runs/a holds others.\n\nfinal test accuracy in %; epochs held equal; differences below 0.3 points do "
+                "not matter.\n\nNot done yet: 0 runs begun and without an end, 1 not begun;"));
 }
 
 TEST(StudyText, CsvHasARowPerRunWhateverBecameOfIt) {
@@ -263,6 +335,9 @@ TEST(StudyText, JsonHoldsAllOfIt) {
   EXPECT_EQ(json["variants"][0]["losses"]["mean"].size(), 40);
   EXPECT_EQ(json["variants"][3]["failed_losses"]["mean"].size(), 12);
   EXPECT_EQ(json["variants"][2]["settings"]["global_batch"][1], 640);
+  EXPECT_EQ(json["variants"][3]["failed_settings"]["examples"].size(), 2);
+  EXPECT_EQ(json["variants"][3]["runs"][4]["parts"][0]["commit"], "0123456789ab");
+  EXPECT_THAT(std::string(json["config"]), HasSubstr("[schedule]\nlength = \"40ep\""));
   EXPECT_TRUE(json["variants"][0]["comparison"].is_null());
 }
 
@@ -281,7 +356,7 @@ TEST(StudyText, OfAStudyThatHasJustBegun) {
   EXPECT_THAT(table, HasSubstr("grow: no run has ended yet\n"));
   EXPECT_THAT(table, Not(HasSubstr("nan")));
   EXPECT_THAT(table, Not(HasSubstr("Cost")));
-  EXPECT_EQ(summary.variants[0].accuracies.size(), 40);
+  EXPECT_EQ(summary.variants[0].curves.accuracies.size(), 40);
 }
 
 }  // namespace

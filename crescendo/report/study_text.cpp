@@ -115,7 +115,10 @@ std::string StudyTable(const StudyResults& results, const StudySummary& summary)
 std::string StudyMarkdown(const StudyResults& results, const StudySummary& summary) {
   std::string out = fmt::format("# {}\n\n", results.name);
   if (!results.question.empty()) out += results.question + "\n\n";
-  out += Terms(results) + ".\n\n" + MarkdownTable(ResultCells(summary));
+  if (!results.note.empty()) out += results.note + ".\n\n";
+  out += Terms(results) + ".\n\n";
+  if (const std::string unfinished = Unfinished(summary); !unfinished.empty()) out += unfinished + "\n\n";
+  out += MarkdownTable(ResultCells(summary));
   const auto add = [&](const std::string& head, const Cells& cells, const std::vector<std::string>& sentences) {
     if (cells.rows.empty() && sentences.empty()) return;
     out += fmt::format("\n{}\n", head);

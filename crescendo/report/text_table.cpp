@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "crescendo/base/error.h"
 
@@ -16,6 +17,23 @@ std::string WithThousands(int64_t number) {
     text.insert(static_cast<size_t>(place), 1, ',');
   return text;
 }
+
+std::string Hundredths(double value) {
+  std::string text = fmt::format("{:.2f}", value);
+  return text == "-0.00" ? "0.00" : text;
+}
+
+std::string SignedHundredths(double value) {
+  const std::string text = Hundredths(value);
+  return value > 0 && text != "0.00" ? '+' + text : text;
+}
+
+std::string SecondsText(double seconds) {
+  if (seconds >= 100) return WithThousands(std::llround(seconds));
+  return seconds > 0 ? fmt::format("{:.3g}", seconds) : "-";
+}
+
+std::string PointsText(double points) { return fmt::format("{} {}", points, points == 1 ? "point" : "points"); }
 
 std::string TimesText(double count, double reference, std::string_view what) {
   if (count == reference) return fmt::format("as many {}", what);

@@ -22,6 +22,17 @@ std::string WithThousands(int64_t number);
 // updates". So many digits that it is not "1.0 times".
 std::string TimesText(double count, double reference, std::string_view what);
 
+// "0.12", "-3.00"; what rounds to 0 has no sign.
+std::string Hundredths(double value);
+// "+0.12", "-3.00", "0.00".
+std::string SignedHundredths(double value);
+
+// "2.77", "1,944"; "-" where there are none.
+std::string SecondsText(double seconds);
+
+// "0.3 points", "1 point".
+std::string PointsText(double points);
+
 // Columns that a UTF-8 text takes on a terminal, taking every code point for one.
 int64_t DisplayWidth(std::string_view text);
 

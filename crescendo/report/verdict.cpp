@@ -8,6 +8,7 @@
 #include <map>
 
 #include "crescendo/base/error.h"
+#include "crescendo/report/text_table.h"
 
 namespace crescendo::report {
 namespace {
@@ -86,7 +87,7 @@ std::optional<int64_t> SeedsThatDecide(const Comparison& comparison, int64_t n, 
   return high;
 }
 
-std::string Range(double low, double high) { return fmt::format("{:.2f} to {:.2f}", low, high); }
+std::string Range(double low, double high) { return fmt::format("{} to {}", Hundredths(low), Hundredths(high)); }
 std::string Range(const Interval& interval) { return Range(interval.low, interval.high); }
 
 int64_t ValueCount(const VariantAnalysis& analysis) { return analysis.summary ? analysis.summary->n : 0; }
@@ -137,7 +138,7 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
   const bool differs = difference != nullptr && comparison.p_difference_adjusted < kAlpha;
   if (fails_more) {
     comparison.verdict = Verdict::kFails;
-    comparison.sentence = "fails: " + RunsFailed(ours);
+    comparison.sentence = "fails: " + failures.substr(2);  // without the semicolon
     if (difference != nullptr) {
       comparison.sentence +=
           fmt::format("; the others differ by {} points (95 % interval)", Range(difference->interval));
@@ -150,9 +151,9 @@ void Decide(const VariantAnalysis& ours, const VariantAnalysis& reference, doubl
   }
   if (difference != nullptr && comparison.p_equivalence_adjusted < kAlpha) {
     comparison.verdict = Verdict::kEquivalent;
-    comparison.sentence =
-        fmt::format("equivalent: within {} points (90 % interval {}){}{}", margin, Range(comparison.same->interval),
-                    differs ? ", though " + WorseOrBetter(*difference) + " (95 % interval)" : "", failures);
+    comparison.sentence = fmt::format(
+        "equivalent: within {} (90 % interval {}){}{}", PointsText(margin), Range(comparison.same->interval),
+        differs ? ", though " + WorseOrBetter(*difference) + " (95 % interval)" : "", failures);
     return;
   }
   if (differs) {
@@ -179,21 +180,21 @@ std::vector<VariantAnalysis> Analyse(const std::vector<VariantOutcomes>& variant
     VariantAnalysis& analysis = table.emplace_back(Described(variant));
     if (table.size() - 1 == request.reference) continue;
     analysis.comparison = Measured(variant, variants[request.reference], request);
-    if (analysis.comparison->deciding() == nullptr) continue;
-    p_difference.push_back(analysis.comparison->deciding()->p);
-    p_equivalence.push_back(analysis.comparison->same->p);
+    const Comparison& comparison = *analysis.comparison;
+    // A variant that cannot be tested, or not yet, is one of those that the correction is for: else the others would be
+    // judged more kindly the fewer are left.
+    p_difference.push_back(comparison.deciding() == nullptr ? 1 : comparison.deciding()->p);
+    p_equivalence.push_back(comparison.deciding() == nullptr ? 1 : comparison.same->p);
   }
   p_difference = HolmAdjusted(p_difference);
   p_equivalence = HolmAdjusted(p_equivalence);
-  size_t tested = 0;
+  size_t compared = 0;
   // What Holm asks of the smallest p-value: seeds that satisfy it decide whatever the other variants do.
   const double alpha = kAlpha / std::max(1.0, static_cast<double>(p_difference.size()));
   for (VariantAnalysis& analysis : table) {
     if (!analysis.comparison) continue;
-    if (analysis.comparison->deciding() != nullptr) {
-      analysis.comparison->p_difference_adjusted = p_difference[tested];
-      analysis.comparison->p_equivalence_adjusted = p_equivalence[tested++];
-    }
+    analysis.comparison->p_difference_adjusted = p_difference[compared];
+    analysis.comparison->p_equivalence_adjusted = p_equivalence[compared++];
     Decide(analysis, table[request.reference], request.margin, alpha, *analysis.comparison);
   }
   return table;

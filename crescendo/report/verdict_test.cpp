@@ -110,6 +110,12 @@ TEST(Verdict, AFailureOfTheReferenceDoesNotHideAVariant) {
                                   Variant("grow", {94.30, 94.12, std::nullopt, 94.26}));
   EXPECT_EQ(both.verdict, Verdict::kEquivalent);
   EXPECT_THAT(both.sentence, ::testing::EndsWith("; 1 of 4 runs failed; of the reference, 1 of 4 runs failed"));
+
+  const Comparison more = Against(Variant("decay", {94.32, 94.11, std::nullopt, 94.27}),
+                                  Variant("grow", {94.30, 94.12, std::nullopt, std::nullopt}));
+  EXPECT_EQ(more.verdict, Verdict::kFails);
+  EXPECT_THAT(more.sentence, ::testing::StartsWith("fails: 2 of 4 runs failed; of the reference, 1 of 4 runs failed; "
+                                                   "the others differ by"));
 }
 
 TEST(Verdict, SaysWhereTheReferenceIsWhatFails) {
@@ -138,6 +144,15 @@ TEST(Verdict, ManyVariantsNeedStrongerEvidence) {
   const auto table = Analyse(many, {.margin = 0.2});
   EXPECT_EQ(table[1].comparison->verdict, Verdict::kUndecided);
   EXPECT_NEAR(table[1].comparison->p_equivalence_adjusted, 8 * table[1].comparison->same->p, 1e-12);
+}
+
+// Whether the others have run, and what became of them, does not make a variant's evidence stronger.
+TEST(Verdict, TheCorrectionCountsVariantsThatCannotBeTested) {
+  const VariantOutcomes near = Variant("near", {94.34, 94.00, 94.62, 94.22, 93.90});
+  const auto table =
+      Analyse({kDecay, near, Variant("broken", {std::nullopt, std::nullopt}), Variant("waiting", {})}, {.margin = 0.2});
+  EXPECT_NEAR(table[1].comparison->p_equivalence_adjusted, 3 * table[1].comparison->same->p, 1e-12);
+  EXPECT_NEAR(table[1].comparison->p_difference_adjusted, std::min(1.0, 3 * table[1].comparison->deciding()->p), 1e-12);
 }
 
 TEST(Verdict, SaysWhereEveryRunFailed) {

@@ -108,15 +108,17 @@ std::string FirstLines(const std::string& text, int64_t most, std::string_view w
 }  // namespace
 
 double SecondsLeft(const BoardView& view) {
+  constexpr double kTellsByItself = 0.1;  // a run that has done so much says better than others how fast it is
   double work = 0;
   double longest = 0;
   for (size_t i = 0; i < view.runs.size(); ++i) {
     if (HasEnded(view.runs[i].state)) continue;
-    const double whole = ExpectedSeconds(view, i);
+    double whole = ExpectedSeconds(view, i);
     if (whole < 0) return -1;
     const bool running = view.runs[i].state == TrialState::kRunning;
-    const double begun = running ? view.share_before[i] : view.runs[i].share_done;
-    const double left = std::max(0.0, whole * (1 - begun) - view.elapsed[i]);
+    const double done_here = running ? view.runs[i].share_done - view.share_before[i] : 0;
+    if (done_here > kTellsByItself) whole = view.elapsed[i] / done_here;
+    const double left = whole * (1 - view.runs[i].share_done);
     work += left;
     longest = std::max(longest, left);
   }

@@ -56,6 +56,14 @@ TEST_F(BoardTest, TimeLeftIsThatOfTheWorkOverTheJobsAndNotLessThanTheLongestRun)
   EXPECT_LT(SecondsLeft(View()), 0);
 }
 
+TEST_F(BoardTest, ARunThatIsSlowerThanTheOthersSaysSoItself) {
+  runs_[2].state = runs_[3].state = TrialState::kFailed;
+  runs_[1].share_done = 0.5;
+  BoardView view = View();
+  view.elapsed[1] = 300;  // whereas the other of its variant took 100 s
+  EXPECT_NEAR(SecondsLeft(view), 300, 1e-9);
+}
+
 TEST_F(BoardTest, TimeLeftOfAResumedRunIsThatOfWhatItStillHasToDo) {
   runs_[0].state = runs_[3].state = TrialState::kFailed;
   runs_[1].share_done = 0.75;

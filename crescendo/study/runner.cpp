@@ -83,7 +83,9 @@ class Runner {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
-      if (retry) run = {.folder = run.folder, .reason = ""};
+      // What diverged would do so again from its checkpoints; what crashed goes on from there.
+      const double kept = run.state == TrialState::kCrashed ? run.share_done : 0;
+      if (retry) run = {.folder = run.folder, .reason = "", .share_done = kept};
       if (run.state == TrialState::kWaiting) queue_.push_back(trial);
     }
     for (int64_t slot = options.jobs; slot-- > 0;) free_slots_.push_back(slot);
@@ -142,6 +144,7 @@ class Runner {
     TrialRun& run = result_.runs[trial];
     ChildRequest request;
     if (run.state == TrialState::kWaiting && run.share_done > 0) {
+      fs::remove(CrashFile(run.folder));
       request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
     } else {
       PrepareFolder(run.folder, trials_[trial]);
@@ -199,7 +202,8 @@ class Runner {
     const bool stopped = run.stopped && WIFEXITED(status) && WEXITSTATUS(status) > 128;
     if (!HasEnded(run.state) && !stopped && !stopping_) {
       run.state = TrialState::kCrashed;
-      run.reason = fmt::format("{}; the last it said: {}", DescribeEnd(status), LastLine(OutputFile(run.folder)));
+      const std::string said = LastLine(OutputFile(run.folder));
+      run.reason = DescribeEnd(status) + (said.empty() ? ", having said nothing" : "; the last it said: " + said);
       WriteFileAtomically(CrashFile(run.folder), run.reason + '\n');
     }
     board_.Ended(View(), ended.trial);

@@ -101,6 +101,25 @@ TEST_F(RunnerTest, ACrashIsAFailedRunAndNotTheEnd) {
   EXPECT_EQ(WhatIsLeft(retried.runs), "");
 }
 
+// Half of its 4000 examples are in the log, and so perhaps in a checkpoint.
+TEST_F(RunnerTest, ACrashedRunIsTriedAgainFromWhereItWas) {
+  const std::string update = R"({"type":"update","update":200,"examples":2000,"epoch":2,"phase":0,"global_batch":10,)"
+                             R"("learning_rate":0.1,"momentum":0.9,"noise_scale":1,"noise_scale_exact":1,)"
+                             R"("reference_noise_scale":1,"loss":1,"images_per_second":1,"train_seconds":1,)"
+                             R"("loader_wait_seconds":0})";
+  const std::string dies = "if [[ $seed = 2 && $out = *grow* ]]; then printf '%s\\n%s\\n' \"$header\" '" + update +
+                           "' > \"$out/run.jsonl\"; kill -KILL $$; fi";
+  const RunnerResult first = Run(dies);
+  EXPECT_EQ(first.runs[4].state, TrialState::kCrashed);
+  EXPECT_EQ(first.runs[4].share_done, 0.5);
+  EXPECT_EQ(first.runs[4].reason, "signal 9 (Killed), having said nothing");
+  const RunnerResult retried = RunAgain("", /*retry_failed=*/true);
+  EXPECT_EQ(retried.started, 1);
+  EXPECT_EQ(Count(retried, TrialState::kFinished), 6);
+  EXPECT_THAT(Calls(), ::testing::EndsWith("resume " + first.runs[4].folder.string() + " --start-over\n"));
+  EXPECT_FALSE(std::filesystem::exists(CrashFile(first.runs[4].folder)));
+}
+
 TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   const std::string stopped_once =
       "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then footer interrupted 'stopped by signal 15'; exit 143; fi";

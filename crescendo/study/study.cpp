@@ -161,11 +161,8 @@ void ReadKeys(const Source& source, const toml::table& file, const Readers& read
       reader->second(*node);
       continue;
     }
-    const std::string near = NearestName(key, names);
-    const std::string hint =
-        near.empty() ? fmt::format("there are {}", fmt::join(names, ", ")) : fmt::format("did you mean {}?", near);
-    throw UserError(fmt::format("{}:{}:{}: {} is not a key of a study; {}", source.path().string(), place.line,
-                                place.column, key, hint));
+    throw UserError(fmt::format("{}:{}:{}: {} is not a key of a study{}", source.path().string(), place.line,
+                                place.column, key, DidYouMeanOrAll(key, names)));
   }
 }
 
@@ -233,6 +230,7 @@ Study LoadStudy(const fs::path& path, const std::vector<std::string>& overrides,
     if (*seeds < 1 || *seeds > kMostSeeds)
       throw UserError(fmt::format("--seeds {}: it must be from 1 to {}", *seeds, kMostSeeds));
     study.seeds = FirstSeeds(*seeds);
+    study.overrides.push_back(fmt::format("--seeds {}", *seeds));
   }
   study.runs = runs;
   for (const std::string& given : overrides) {

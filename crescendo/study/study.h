@@ -35,7 +35,7 @@ struct Variant {
 struct Study {
   std::string name;  // the file's, without .toml
   std::filesystem::path file;
-  std::vector<std::string> overrides;  // as LoadStudy was given them
+  std::vector<std::string> overrides;  // of the command line, as they are written there: "run.threads=1", "--seeds 15"
   std::string question;                // a sentence, or ""
   std::filesystem::path runs;          // the folder that holds all runs
   Equal equal = Equal::kEpochs;

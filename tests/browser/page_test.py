@@ -16,7 +16,7 @@ import chromium
 
 STUDY = "JSON.parse(document.getElementById('study').textContent)"
 MARKED = "[...new Set([...document.querySelectorAll('#{} [data-variant]')].map(mark => mark.dataset.variant))]"
-CURVES = "[...document.querySelectorAll('#figure-{} path.curve')].map(path => path.dataset.variant)"
+CURVES = "[...document.querySelectorAll('#figure-{} path.curve:not(.pale)')].map(path => path.dataset.variant)"
 AXIS = "[...document.querySelectorAll('#figure-{} svg > text')].at(-1).textContent"
 # Texts of the figures that lie on each other or run out of their figure, and scales of more labels than can be read.
 UNREADABLE = """[...document.querySelectorAll('#figures svg')].flatMap(svg => {
@@ -113,6 +113,8 @@ def check_diverged(page, study, has_curve):
     thin = "[...document.querySelectorAll('#figure-loss path.failed[data-variant]')].map(path => path.dataset.variant)"
     assert page.evaluate(thin) == [variant["name"] for variant in study["variants"] if variant["failed_losses"]["mean"]]
     assert page.evaluate(CURVES.format("loss")) == has_curve
+    with_rate = [variant["name"] for variant in study["variants"] if variant["settings"]["learning_rate"]]
+    assert page.evaluate(CURVES.format("learning_rate")) == with_rate
     sound = [loss for variant in study["variants"] for loss in variant["losses"]["high"]]
     for _ in range(2):  # logarithmic and not
         assert not sound or page.evaluate(highest) < 10 * max(sound)
@@ -135,8 +137,11 @@ def check_diverged(page, study, has_curve):
 def check_beyond(page, study, beyond):
     """What is drawn outside the axis is counted below it: the losses of a failed run after it diverged."""
     note = "document.querySelector('#figure-{} .beyond').textContent"
-    if all(rate > 0 for variant in study["variants"] for rate in variant["settings"]["learning_rate"]):
-        assert page.evaluate(note.format("learning_rate")) == ""  # a warm-up begins at 0, which has no logarithm
+    rates = [rate for variant in study["variants"] for rate in variant["settings"]["learning_rate"]]
+    of_failed = [rate for variant in study["variants"] for rate in variant["failed_settings"]["learning_rate"]]
+    # A warm-up begins at 0, which has no logarithm; what failed may have had any rate.
+    if min(rates, default=0) > 0 and not any(rate < min(rates) or rate > max(rates) for rate in of_failed):
+        assert page.evaluate(note.format("learning_rate")) == ""
     if beyond is None:
         return
     for _ in range(2):  # logarithmic and not
@@ -149,6 +154,15 @@ def check_beyond(page, study, beyond):
     assert page.evaluate(note.format("loss")) == ""
     for box in boxes:
         page.click(box)
+
+
+def check_pale(page, study):
+    """Where not all runs have got to, the line is pale."""
+    pale = "[...document.querySelectorAll('#figure-{} path.curve.pale')].map(path => path.dataset.variant)"
+    for figure, curve in (("loss", "losses"), ("accuracy", "accuracies")):
+        runs = {variant["name"]: variant[curve]["runs"] for variant in study["variants"]}
+        expected = [name for name, counts in runs.items() if counts and min(counts[1:], default=0) < max(counts)]
+        assert page.evaluate(pale.format(figure)) == expected, figure
 
 
 def check_noise(page, study):
@@ -238,13 +252,13 @@ def check_colours(page):
         assert (ground < 0.1) == dark, (kind, scheme, ground)
         assert contrast(luminance("body", "color"), ground) > 7
         assert contrast(luminance("svg text", "fill"), ground) > 4.5
-        curves = page.evaluate("document.querySelectorAll('#figure-loss path.curve').length")
+        curves = page.evaluate("document.querySelectorAll('#figure-loss path.curve:not(.pale)').length")
         for i in range(curves):
-            assert contrast(luminance("#figure-loss path.curve", "stroke", i), ground) > 3, (scheme, i)
+            assert contrast(luminance("#figure-loss path.curve:not(.pale)", "stroke", i), ground) > 3, (scheme, i)
     page.media()
     # Six curves differ without their colour too; more of them by the two together.
     patterns = page.evaluate(
-        "[...document.querySelectorAll('#figure-loss path.curve')]"
+        "[...document.querySelectorAll('#figure-loss path.curve:not(.pale)')]"
         ".map(p => p.getAttribute('stroke-dasharray') + '; ' + p.getAttribute('stroke'))"
     )
     assert len(set(patterns)) == len(patterns), patterns
@@ -282,6 +296,7 @@ def main():
             assert title.startswith(f"Time on {study['workers']} worker"), title
         check_diverged(page, study, has_curve)
         check_beyond(page, study, arguments.beyond)
+        check_pale(page, study)
         check_noise(page, study)
         if has_curve == variants:
             check(page, variants, has_curve)

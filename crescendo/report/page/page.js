@@ -108,6 +108,7 @@ class Panel {
                low: data.low && this.value === 'mean' ? data.low : null,
                high: data.high && this.value === 'mean' ? data.high : null,
                runs: data.runs,
+               most: data.runs ? data.runs.reduce((a, b) => Math.max(a, b), 0) : 0,
              }));
   }
 
@@ -130,7 +131,8 @@ class Panel {
     this.drawn = null;
     this.beyond.textContent = '';
     if (usable.length === 0) {
-      element('text', {x: width / 2, y: height / 2, 'text-anchor': 'middle'}, svg, 'nothing to show yet');
+      const why = shown.some((on) => on) ? 'nothing to show yet' : 'no variant is chosen';
+      element('text', {x: width / 2, y: height / 2, 'text-anchor': 'middle'}, svg, why);
       return;
     }
     let low = usable.reduce((a, b) => Math.min(a, b));
@@ -186,16 +188,26 @@ class Panel {
         const lower = points.map(({x, i}) => `${px(x).toFixed(1)},${py(s.low[i]).toFixed(1)}`).reverse();
         element('polygon', {class: 'band', points: [...upper, ...lower].join(' '), fill: colour(s.index)}, curves);
       }
-      let path = '';
+      // Where a run is missing, the mean is one of other runs: it may jump, and is pale.
+      const isPale = (i) => !s.failed && s.runs && s.runs[i] < s.most;
+      const paths = {'': '', ' pale': ''};
       let before = null;
+      let paleBefore = false;
       for (const {x, i} of points) {
         const at = {x: px(x).toFixed(1), y: py(s.y[i]).toFixed(1)};
-        if (before === null) path += `M${at.x} ${at.y}`;
-        else path += this.steps ? `H${at.x}V${at.y}` : `L${at.x} ${at.y}`;
+        const pale = before !== null && isPale(i);
+        const kind = pale ? ' pale' : '';
+        if (before === null) paths[kind] += `M${at.x} ${at.y}`;
+        else if (pale !== paleBefore) paths[kind] += `M${before.x} ${before.y}`;
+        if (before !== null) paths[kind] += this.steps ? `H${at.x}V${at.y}` : `L${at.x} ${at.y}`;
         before = at;
+        paleBefore = pale;
       }
-      element('path', {class: s.failed ? 'failed' : 'curve', d: path, stroke: colour(s.index), 'stroke-dasharray': dash(s.index),
-                       'data-variant': s.variant}, curves);
+      for (const [kind, path] of Object.entries(paths)) {
+        if (!path) continue;
+        element('path', {class: (s.failed ? 'failed' : 'curve') + kind, d: path, stroke: colour(s.index),
+                         'stroke-dasharray': dash(s.index), 'data-variant': s.variant}, curves);
+      }
       if (!s.failed || before === null) continue;
       const y = Math.min(height - edge.bottom - 5, Math.max(edge.top + 5, before.y));
       element('path', {class: 'failed', d: `M${before.x} ${y}m-4 -4l8 8m0 -8l-8 8`, stroke: colour(s.index)}, svg);
@@ -225,6 +237,7 @@ class Panel {
       if (x > s.x[s.x.length - 1] + right * 0.02) continue;
       let text = `${s.name}: ${number(s.y[nearest])}`;
       if (s.low && s.runs[nearest] > 1) text += ` (${number(s.low[nearest])} to ${number(s.high[nearest])})`;
+      if (s.runs && s.runs[nearest] < s.most) text += `, ${s.runs[nearest]} of ${s.most} runs`;
       html('div', {textContent: text, style: `color: ${colour(s.index)}`}, this.tip).dataset.variant = s.variant;
     }
     this.tip.hidden = false;
@@ -255,7 +268,6 @@ class Bars {
 
   draw() {
     const width = Math.max(240, this.box.clientWidth);
-    const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
     const bars = study.variants
                      .map((variant, index) => {
                        const done = this.value(variant);
@@ -289,10 +301,12 @@ class Bars {
 const figures = document.getElementById('figures');
 const accuracies = (variant, failed) => failed ? variant.failed_accuracies : variant.accuracies;
 const losses = (variant, failed) => failed ? variant.failed_losses : variant.losses;
-const settings = (variant, failed) => failed ? null : variant.settings;
+const settings = (variant, failed) => failed ? variant.failed_settings : variant.settings;
 const duration = (seconds) => `${Number((seconds / time.scale).toPrecision(3))} ${time.unit}`;
 const anyFailed = study.variants.some((variant) => variant.accuracy_percent.failed > 0);
-const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '');
+const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
+const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '') +
+    (study.variants.some(goesOn) ? '; pale: where not all runs have got to' : '');
 const panels = [
   new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true}),
   new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true}),
@@ -300,7 +314,7 @@ const panels = [
                       steps: true, log: true}),
   new Panel(figures, {key: 'batch', title: 'Global batch', note: 'examples per update', source: settings,
                       value: 'global_batch', steps: true, log: true}),
-  new Panel(figures, {key: 'noise', title: 'Noise scale', note: 'equivalent schedules lie on each other against epochs',
+  new Panel(figures, {key: 'noise', title: 'Noise scale', note: 'in the form held equal; equivalent schedules lie on each other against epochs',
                       sentence: study.noise, source: settings, value: 'noise_scale', steps: true, log: true}),
   new Bars(figures, {key: 'updates', title: 'Updates', note: 'sequential steps of a run', value: (variant) => variant.updates,
                      planned: (variant) => variant.planned_updates, text: number}),
@@ -308,7 +322,7 @@ const panels = [
                       axis: 'updates', log: true}),
   new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations',
                       source: accuracies, value: 'mean', axis: 'seconds', end: true}),
-  new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'mean of finished runs, as measured here',
+  new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'median of finished runs, as measured here',
                      value: (variant) => variant.seconds, text: duration}),
 ];
 const onWorkers = (variant) => variant.seconds_on_workers[study.workers] || 0;
