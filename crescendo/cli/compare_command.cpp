@@ -13,6 +13,7 @@
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/run_screen.h"
+#include "crescendo/cli/warn.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/study/collect.h"
 #include "crescendo/study/runner.h"
@@ -58,8 +59,12 @@ study::RunnerResult Run(const study::Stage& stage, study::RunnerOptions options,
 int Compare(const Arguments& arguments) {
   const study::Study study = study::LoadStudy(arguments.study, arguments.overrides, arguments.seeds);
   study::Stage stage = study::CurrentStage(study, train::BuildPlan);
+  const std::vector<study::TrialRun> found = study::FindRuns(stage.study, stage.trials);
+  if (const std::string others = study::RunsOfOtherSettings(stage.study, stage.trials, found); !others.empty()) {
+    Warn(others);
+  }
   if (arguments.list) {
-    std::cout << study::RunList(stage.study, stage.trials, study::FindRuns(stage.study, stage.trials));
+    std::cout << study::RunList(stage.study, stage.trials, found);
     return 0;
   }
   const study::RunnerOptions options = OptionsFor(study, arguments);
@@ -98,7 +103,7 @@ void AddCompareCommand(CLI::App& app, int& exit_code) {
                    "runs at a time; without it, one per GPU, or where there is none one per core")
       ->check(CLI::Range(1, 10'000));
   command->add_option("--seeds", arguments->seeds, "the seeds 1 to this, instead of those of the study");
-  command->add_flag("--retry-failed", arguments->retry_failed, "run again what diverged or crashed");
+  command->add_flag("--retry-failed", arguments->retry_failed, "begin again what diverged, go on with what crashed");
   command->add_flag("--list", arguments->list, "print the runs, where they go and how they stand, and run nothing");
   command->footer(R"(Examples:
   crescendo compare recipes/studies/letter.toml

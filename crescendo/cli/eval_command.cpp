@@ -29,6 +29,7 @@ void AddEvalCommand(CLI::App& app, int& exit_code) {
   command->add_option(kChanges, arguments->overrides, "KEY=VALUE: options that differ here, as data.folder=/data");
   command->footer(R"(Examples:
   crescendo eval runs/grow
+  crescendo eval runs/adult data.test_file=new.csv
   crescendo eval weights.safetensors data.folder=/data)");
   command->callback([arguments, &exit_code] {
     study::RequireRun(arguments->path);

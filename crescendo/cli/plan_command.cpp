@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -53,9 +54,11 @@ std::vector<Named> MakePlans(const std::vector<std::string>& words) {
   return plans;
 }
 
+bool WorkersGrow(const Named& named) { return named.options.run.workers == config::Workers::kGrow; }
+
 // Of a plan whose workers grow; else nothing.
 report::PlanWorkers WorkersOf(const Named& named, int64_t started) {
-  if (named.options.run.workers == config::Workers::kFixed) return {};
+  if (!WorkersGrow(named)) return {};
   return {.of_phases = train::WorkersOfPhases(named.options, named.plan, started),
           .worker_batch = train::WorkerBatchOf(named.options)};
 }
@@ -94,6 +97,12 @@ void WriteChart(const std::vector<Named>& plans, const std::string& file) {
 
 void Plan(const Arguments& arguments) {
   const std::vector<Named> plans = MakePlans(arguments.configs_and_overrides);
+  if (arguments.workers != schedule::kAnyNumber && std::ranges::none_of(plans, WorkersGrow)) {
+    throw UserError(
+        fmt::format("--ranks {} means something only with run.workers = grow, and in {} the workers are fixed: all of "
+                    "them compute every phase; run.workers=grow plans for others",
+                    arguments.workers, plans.front().file));
+  }
   if (!arguments.chart.empty()) {
     WriteChart(plans, arguments.chart);
     return;

@@ -1,5 +1,6 @@
 // crescendo resume: go on with a run that was stopped, or branch off another from its state.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -40,7 +41,7 @@ int StartOver(const train::RunFolder& old, const std::vector<std::string>& overr
   train::Parts parts = train::Build(train::OptionsOf(old, overrides), place);
   if (place.rank == 0) {
     Warn(fmt::format("{} holds no checkpoint to go on from; it begins again", old.path().string()));
-    train::RunFolder::Create(old.path(), /*force=*/true);
+    old.Clear();  // it was locked when it was looked for a checkpoint
   }
   RunScreen screen(parts.plan);
   return ReportEnd(train::TrainInto(old, parts, {&screen}, CatchStopSignals()), parts.plan, old, place);
@@ -63,7 +64,11 @@ int Resume(const Arguments& arguments) {
   const auto place = train::ThisWorker();
   const train::RunFolder folder{arguments.folder};
   if (const auto footer = train::FinishedRun(folder)) {
+    train::OptionsOf(folder, arguments.overrides);  // so that a mistake in them is told
     if (place.rank > 0) return 0;
+    if (!arguments.overrides.empty()) {
+      Warn(fmt::format("{} changes nothing: the run has finished", fmt::join(arguments.overrides, " ")));
+    }
     std::cout << fmt::format(
         "{} has finished: test accuracy {:.2f} %, {} updates; --branch NEWDIR schedule.length=... trains on from its "
         "last checkpoint\n",
@@ -114,8 +119,9 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   command->add_option("RUN", arguments->folder, "the run's folder")->required();
   command->add_option(
       kChanges, arguments->overrides,
-      "KEY=VALUE: options to change, those that change nothing that is learned, as data.folder=/data; with "
-      "--branch, any");
+      "KEY=VALUE: options to change, those that change not a bit of what is learned, as data.folder=/data; with "
+      "--branch, any. So not run.device or run.reproducible, run.micro_batch only with run.reproducible = true, and "
+      "run.threads only where the number of workers changes too");
   CLI::Option* branch =
       command->add_option("--branch", arguments->branch, "begin a new run in this folder from the state of RUN");
   command->add_option("--at", arguments->at, "branch from the last checkpoint at this position or before, as 60ep")

@@ -1,9 +1,12 @@
 // crescendo train: run a plan into a folder.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
 
+#include "crescendo/base/error.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/launch.h"
@@ -26,6 +29,19 @@ std::string NameOfRun(const Arguments& arguments) {
   return std::filesystem::path(arguments.config.file).stem().string();
 }
 
+// What is read for the new run must not go with the old one.
+void RequireConfigStays(const train::RunFolder& old, const config::Options& options) {
+  for (const auto& [key, place] : options.places) {
+    // FILE, or FILE:LINE:COLUMN.
+    const std::string file = key.empty() ? place : place.substr(0, place.rfind(':', place.rfind(':') - 1));
+    if (!old.WouldClear(file)) continue;
+    throw UserError(
+        fmt::format("{} says how to train, and --force would remove it with the run in {}; copy it elsewhere and give "
+                    "the copy, or choose another --out",
+                    file, old.path().string()));
+  }
+}
+
 // Starts this program again as the workers, which are given what this one was given.
 int Launch(const Arguments& arguments, const config::Options& options) {
   (void)train::BuildPlan(options);  // what is wrong with it is said once
@@ -43,6 +59,7 @@ int Train(const Arguments& arguments) {
   const config::Options options = config::LoadFile(arguments.config.file, arguments.config.overrides);
   const auto place = train::ThisWorker();
   if (place.rank == 0 && !arguments.out.empty()) train::RunFolder::RequireUsable(arguments.out, arguments.force);
+  if (place.rank == 0 && arguments.force) RequireConfigStays(train::RunFolder(arguments.out), options);
   if (arguments.launch.asked()) return Launch(arguments, options);
   const std::atomic<int>& stop = CatchStopSignals();
   train::Parts parts = train::Build(options, place);
@@ -66,7 +83,8 @@ void AddTrainCommand(CLI::App& app, int& exit_code) {
   arguments->config.AddTo(*command)->required();
   CLI::Option* out = command->add_option(
       "--out", arguments->out, "folder for the run; without it, the first free of runs/NAME-001, runs/NAME-002, ...");
-  command->add_flag("--force", arguments->force, "replace the run that --out holds")->needs(out);
+  command->add_flag("--force", arguments->force, "replace the run that --out holds; other files in its folder stay")
+      ->needs(out);
   arguments->launch.AddTo(*command);
   command->footer(R"(Examples:
   crescendo train recipes/letter/grow.toml

@@ -210,9 +210,9 @@ Layer OverrideLayer(const std::string& given, int rank) {
   Layer layer{.name = fmt::format("command line: {}", given), .rank = rank, .is_command_line = true};
   const size_t equals = given.find('=');
   const size_t dot = given.find('.');
-  if (equals == std::string::npos) {
-    throw UserError(
-        fmt::format("{}: an option is set by section.key=value, such as schedule.max_batch=5120", layer.name));
+  if (equals == std::string::npos || equals == 0) {
+    throw UserError(fmt::format(
+        "{}: an option is set by section.key=value without spaces, such as schedule.max_batch=5120", layer.name));
   }
   layer.command_line_text = given.substr(equals + 1);
   if (dot == std::string::npos || dot > equals) {
@@ -306,6 +306,10 @@ Options LoadLayers(const fs::path& path, std::vector<TableLayer> tables, const s
 }
 
 Options LoadFile(const fs::path& path, const std::vector<std::string>& overrides) {
+  std::error_code none;
+  if (const fs::path of_run = path / "config.toml"; fs::exists(of_run, none)) {
+    throw UserError(fmt::format("cannot read {}: it is a folder; its config is {}", path.string(), of_run.string()));
+  }
   return LoadText(ReadFile(path), path, overrides);
 }
 

@@ -294,7 +294,8 @@ TEST(Load, OverridesAreRefusedWithTheirText) {
   EXPECT_EQ(Refusal(kReference, {"max_batch=5120"}),
             "command line: max_batch=5120: max_batch is not an option; did you mean schedule.max_batch?");
   EXPECT_EQ(Refusal(kReference, {"schedule.max_batch"}),
-            "command line: schedule.max_batch: an option is set by section.key=value, such as schedule.max_batch=5120");
+            "command line: schedule.max_batch: an option is set by section.key=value without spaces, such as "
+            "schedule.max_batch=5120");
   EXPECT_EQ(Refusal(kReference, {"schedule.length=60"}),
             "command line: schedule.length=60: a position needs a unit: \"60ep\" (epochs) or \"60sp\" (samples)");
   EXPECT_EQ(Refusal(kReference, {"reference.momentum=2"}),

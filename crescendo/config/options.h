@@ -88,13 +88,16 @@ struct DataOptions {
            .only_with = kCsv,
            .is_file = true});
     visit("test_file", self.test_file,
-          {.sentence = "the table to test on; empty: the last test_examples rows of train_file",
+          {.sentence = "the table to test on, with the columns of train_file in the same order; empty: the last "
+                       "test_examples rows of train_file",
            .only_with = kCsv,
            .is_file = true});
-    visit("header", self.header, {.sentence = "the first line holds the columns' names", .only_with = kCsv});
+    visit("header", self.header,
+          {.sentence = "the first line of each file holds the columns' names; those of test_file must be train_file's",
+           .only_with = kCsv});
     visit("label_column", self.label_column,
-          {.sentence = "which column is the class: its number, from 0, negative from the end, or with header its name; "
-                       "all options of columns take both",
+          {.sentence = "which column is the class: its number, from 0, negative from the end, or with header its name, "
+                       "where it is there once; all options of columns take both",
            .only_with = kCsv});
     visit("categorical_columns", self.categorical_columns,
           {.sentence = "columns that hold names, each turned into one input per name seen in training; all others hold "
@@ -341,7 +344,9 @@ struct ScheduleOptions {
     visit("length", self.length, {.sentence = "how long to train; the same for every schedule that is to be compared"});
     visit("policy", self.policy, {.sentence = "what is done where the reference lowers its learning rate"});
     visit("learning_rate", self.learning_rate,
-          {.sentence = "this run's largest learning rate; the first batch follows from it",
+          {.sentence =
+               "what this run's largest learning rate is meant to be; the first batch follows from it, and where that "
+               "is rounded the rate makes up for it",
            .minimum = 1e-12,
            .maximum = 1e6,
            .unset = "reference"});
@@ -402,7 +407,8 @@ struct ScheduleOptions {
 
 struct RunOptions {
   static constexpr const char* kAbout =
-      "how the run is carried out; nothing here changes what is learned, but for the seed and the precision";
+      "how the run is carried out; but for the seed and the precision, nothing here changes more of what is learned "
+      "than the last bits";
 
   int64_t seed = 1;
   DeviceName device = DeviceName::kAuto;

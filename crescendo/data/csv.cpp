@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/nearest_name.h"
@@ -32,8 +33,6 @@ struct Rows {
   }
 };
 
-enum class ColumnKind { kNumber, kCategory, kLabel, kIgnored };
-
 struct RowCounts {
   int64_t train;
   int64_t test;
@@ -43,6 +42,14 @@ void RequireTrainFile(const config::DataOptions& options) {
   if (options.train_file.empty()) throw UserError("data.name = csv needs data.train_file, the table to train on");
 }
 
+// Of options without a test file.
+void RequireTestRows(const config::DataOptions& options) {
+  if (options.test_examples != 0) return;
+  throw UserError(
+      fmt::format("{} is all there is: give a data.test_file, or data.test_examples = K to test on its last K rows",
+                  options.train_file));
+}
+
 // `test_file_rows` has no value where there is no test file: the last rows of the train file are the test set.
 RowCounts CountsToUse(const config::DataOptions& options, int64_t train_file_rows,
                       std::optional<int64_t> test_file_rows) {
@@ -50,11 +57,7 @@ RowCounts CountsToUse(const config::DataOptions& options, int64_t train_file_row
     return {ExamplesToUse(options.train_examples, train_file_rows, "data.train_examples", options.train_file),
             ExamplesToUse(options.test_examples, *test_file_rows, "data.test_examples", options.test_file)};
   }
-  if (options.test_examples == 0) {
-    throw UserError(
-        fmt::format("{} is all there is: give a data.test_file, or data.test_examples = K to test on its last K rows",
-                    options.train_file));
-  }
+  RequireTestRows(options);
   if (options.test_examples >= train_file_rows) {
     throw UserError(fmt::format("data.test_examples = {} leaves no rows to train on: {} has {}", options.test_examples,
                                 options.train_file, train_file_rows));
@@ -70,6 +73,19 @@ std::string ColumnText(const config::Column& column) {
   return name == nullptr ? std::to_string(std::get<int64_t>(column)) : fmt::format("\"{}\"", *name);
 }
 
+// Where the header has `name` more than once, neither is meant for sure.
+void RequireOnce(const std::string& name, const char* key, const std::vector<std::string>& names, const Table& table) {
+  std::vector<size_t> places;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (names[i] == name) places.push_back(i);
+  }
+  if (places.size() < 2) return;
+  throw UserError(
+      fmt::format("{} names column \"{}\", and the header of {} has that name {} times: columns {}, counted from 0; "
+                  "give the number of the one that is meant",
+                  key, name, table.path().string(), places.size(), fmt::join(places, ", ")));
+}
+
 int64_t IndexOfName(const std::string& name, const char* key, const Table& table) {
   const std::vector<std::string> names(table.names().begin(), table.names().end());
   if (static_cast<int64_t>(names.size()) != table.columns()) {
@@ -78,6 +94,7 @@ int64_t IndexOfName(const std::string& name, const char* key, const Table& table
                     "column's number, from 0",
                     key, name, table.path().string(), names.size(), table.columns()));
   }
+  RequireOnce(name, key, names, table);
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end()) {
     throw UserError(fmt::format("{} names column \"{}\", but the columns of {} are {}{}", key, name,
@@ -97,26 +114,26 @@ int64_t ColumnIndex(const config::Column& column, const char* key, const Table& 
   return index;
 }
 
-std::vector<ColumnKind> KindsOfColumns(const config::DataOptions& options, const Table& table) {
-  std::vector<ColumnKind> kinds(static_cast<size_t>(table.columns()), ColumnKind::kNumber);
-  const auto set = [&](const config::Column& given, const char* key, ColumnKind kind) {
-    ColumnKind& current = kinds[static_cast<size_t>(ColumnIndex(given, key, table))];
-    if (current != ColumnKind::kNumber) {
+std::vector<ColumnUse> UsesOfColumns(const config::DataOptions& options, const Table& table) {
+  std::vector<ColumnUse> uses(static_cast<size_t>(table.columns()), ColumnUse::kNumber);
+  const auto set = [&](const config::Column& given, const char* key, ColumnUse use) {
+    ColumnUse& current = uses[static_cast<size_t>(ColumnIndex(given, key, table))];
+    if (current != ColumnUse::kNumber) {
       throw UserError(
           fmt::format("{} names column {}, which has a use already: a column is the label, categorical or ignored, "
                       "and named once",
                       key, ColumnText(given)));
     }
-    current = kind;
+    current = use;
   };
-  set(options.label_column, "data.label_column", ColumnKind::kLabel);
+  set(options.label_column, "data.label_column", ColumnUse::kLabel);
   for (const config::Column& column : options.categorical_columns) {
-    set(column, "data.categorical_columns", ColumnKind::kCategory);
+    set(column, "data.categorical_columns", ColumnUse::kCategory);
   }
   for (const config::Column& column : options.ignored_columns) {
-    set(column, "data.ignored_columns", ColumnKind::kIgnored);
+    set(column, "data.ignored_columns", ColumnUse::kIgnored);
   }
-  return kinds;
+  return uses;
 }
 
 // The whole text as a number; none where it is not one.
@@ -129,25 +146,44 @@ std::optional<Number> ParseNumber(std::string_view text) {
   return number;
 }
 
-// --- labels
+// What is wrong with a field that may stand in the line of the columns' names.
+std::string HeaderHint(const Rows& rows, int64_t i) {
+  return rows.begin + i == 0 && rows.table->names().empty()
+             ? "; a first line that holds the columns' names wants data.header = true"
+             : "";
+}
 
-using LabelNumbers = std::map<std::string_view, int64_t>;
+// Each name's place in `names`, whose texts are looked into.
+using Numbers = std::map<std::string_view, int64_t>;
 
-LabelNumbers NumberTheLabels(const Rows& train, int64_t column) {
-  std::set<std::string_view> names;
-  for (int64_t i = 0; i < train.size; ++i) names.insert(train.Field(i, column));
-  std::vector<std::string_view> sorted(names.begin(), names.end());
-  if (std::all_of(sorted.begin(), sorted.end(), [](auto name) { return ParseNumber<int64_t>(name).has_value(); })) {
-    std::stable_sort(sorted.begin(), sorted.end(), [](std::string_view a, std::string_view b) {
-      return *ParseNumber<int64_t>(a) < *ParseNumber<int64_t>(b);
-    });
-  }
-  LabelNumbers numbers;
-  for (std::string_view name : sorted) numbers.emplace(name, static_cast<int64_t>(numbers.size()));
+Numbers NumberOf(const std::vector<std::string>& names) {
+  Numbers numbers;
+  for (const std::string& name : names) numbers.emplace(name, static_cast<int64_t>(numbers.size()));
   return numbers;
 }
 
-at::Tensor EncodeLabels(const Rows& rows, int64_t column, const LabelNumbers& numbers, const std::string& missing) {
+// The names in a column, each once, in the order of their bytes.
+std::vector<std::string> NamesIn(const Rows& rows, int64_t column) {
+  std::set<std::string_view> names;
+  for (int64_t i = 0; i < rows.size; ++i) names.insert(rows.Field(i, column));
+  return {names.begin(), names.end()};
+}
+
+// --- labels
+
+std::vector<std::string> ClassesIn(const Rows& rows, int64_t column) {
+  std::vector<std::string> names = NamesIn(rows, column);
+  if (std::all_of(names.begin(), names.end(), [](auto& name) { return ParseNumber<int64_t>(name).has_value(); })) {
+    std::stable_sort(names.begin(), names.end(), [](const std::string& a, const std::string& b) {
+      return *ParseNumber<int64_t>(a) < *ParseNumber<int64_t>(b);
+    });
+  }
+  return names;
+}
+
+at::Tensor EncodeLabels(const Rows& rows, int64_t column, const std::vector<std::string>& classes,
+                        const std::string& missing) {
+  const Numbers numbers = NumberOf(classes);
   at::Tensor labels = at::empty({rows.size}, at::kLong);
   int64_t* label = labels.mutable_data_ptr<int64_t>();
   for (int64_t i = 0; i < rows.size; ++i) {
@@ -155,8 +191,9 @@ at::Tensor EncodeLabels(const Rows& rows, int64_t column, const LabelNumbers& nu
     if (field.empty() || field == missing) rows.FailAt(i, column, "the label is missing");
     auto found = numbers.find(field);
     if (found == numbers.end() && field.ends_with('.')) found = numbers.find(field.substr(0, field.size() - 1));
-    if (found == numbers.end())
-      rows.FailAt(i, column, fmt::format("the label '{}' is not one of the train set's", field));
+    if (found == numbers.end()) {
+      rows.FailAt(i, column, fmt::format("the label '{}' is not one of the train set's{}", field, HeaderHint(rows, i)));
+    }
     label[i] = found->second;
   }
   return labels;
@@ -178,141 +215,242 @@ std::vector<double> ParseColumn(const Rows& rows, int64_t column, const std::str
       rows.FailAt(i, column,
                   fmt::format("'{}' is not a number; a column of names belongs into data.categorical_columns, and what "
                               "stands for a missing field is data.missing (now '{}'){}",
-                              field, missing,
-                              rows.begin + i == 0 && rows.table->names().empty()
-                                  ? "; a first line that holds the columns' names wants data.header = true"
-                                  : ""));
+                              field, missing, HeaderHint(rows, i)));
     }
     values[i] = *number;
   }
   return values;
 }
 
-struct Scale {
-  double mean = 0;
-  double deviation = 0;
-};
-
-Scale MeasureScale(const std::vector<double>& values) {
-  Scale scale;
+// Sets mean and deviation.
+void MeasureScale(const std::vector<double>& values, ColumnEncoding& encoding) {
   double count = 0;
   for (double value : values) {
     if (std::isnan(value)) continue;
     ++count;
-    scale.mean += (value - scale.mean) / count;
+    encoding.mean += (value - encoding.mean) / count;
   }
   double squares = 0;
   for (double value : values) {
-    if (!std::isnan(value)) squares += (value - scale.mean) * (value - scale.mean);
+    if (!std::isnan(value)) squares += (value - encoding.mean) * (value - encoding.mean);
   }
-  if (count > 0) scale.deviation = std::sqrt(squares / count);
-  return scale;
+  if (count > 0) encoding.deviation = std::sqrt(squares / count);
 }
 
 // inputs: zeros [N, F]; writes input number `input` of each row.
-void EncodeNumbers(const std::vector<double>& values, const Scale& scale, int64_t input, at::Tensor& inputs) {
-  if (scale.deviation == 0) return;
+void EncodeNumbers(const std::vector<double>& values, const ColumnEncoding& encoding, int64_t input,
+                   at::Tensor& inputs) {
+  if (encoding.deviation == 0) return;
   float* target = inputs.mutable_data_ptr<float>() + input;
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isnan(values[i]))
-      target[i * inputs.size(1)] = static_cast<float>((values[i] - scale.mean) / scale.deviation);
+      target[i * inputs.size(1)] = static_cast<float>((values[i] - encoding.mean) / encoding.deviation);
   }
 }
 
-using Categories = std::map<std::string_view, int64_t>;
-
-Categories NumberTheCategories(const Rows& train, int64_t column) {
-  Categories categories;
-  for (int64_t i = 0; i < train.size; ++i) categories.emplace(train.Field(i, column), 0);
-  int64_t next = 0;
-  for (auto& [name, number] : categories) number = next++;
-  return categories;
-}
-
-void EncodeCategories(const Rows& rows, int64_t column, const Categories& categories, int64_t first_input,
+void EncodeCategories(const Rows& rows, int64_t column, const std::vector<std::string>& names, int64_t first_input,
                       at::Tensor& inputs) {
+  const Numbers numbers = NumberOf(names);
   float* target = inputs.mutable_data_ptr<float>() + first_input;
   for (int64_t i = 0; i < rows.size; ++i) {
-    const auto found = categories.find(rows.Field(i, column));
-    if (found != categories.end()) target[i * inputs.size(1) + found->second] = 1;
+    const auto found = numbers.find(rows.Field(i, column));
+    if (found != numbers.end()) target[i * inputs.size(1) + found->second] = 1;
   }
+}
+
+// --- the encoding
+
+ColumnEncoding MeasureColumn(const Rows& train, int64_t column, ColumnUse use, const std::string& missing) {
+  ColumnEncoding encoding{.use = use, .names = {}};
+  switch (use) {
+    case ColumnUse::kNumber:
+      MeasureScale(ParseColumn(train, column, missing), encoding);
+      if (!std::isfinite(encoding.mean) || !std::isfinite(encoding.deviation)) {
+        train.FailAt(0, column, "this column's numbers are too large to have a mean and a deviation; scale them down");
+      }
+      break;
+    case ColumnUse::kCategory:
+      encoding.names = NamesIn(train, column);
+      break;
+    case ColumnUse::kLabel:
+      encoding.names = ClassesIn(train, column);
+      break;
+    case ColumnUse::kIgnored:
+      break;
+  }
+  return encoding;
+}
+
+TableEncoding MeasureEncoding(const Rows& train, const config::DataOptions& options) {
+  const Table& table = *train.table;
+  const std::vector<ColumnUse> uses = UsesOfColumns(options, table);
+  TableEncoding encoding;
+  encoding.header.assign(table.names().begin(), table.names().end());
+  encoding.missing = options.missing;
+  for (int64_t column = 0; column < table.columns(); ++column) {
+    encoding.columns.push_back(MeasureColumn(train, column, uses[column], options.missing));
+  }
+  if (encoding.input_count() == 0) {
+    throw UserError(fmt::format("{} has no column left as an input", options.train_file));
+  }
+  return encoding;
+}
+
+// The rows as they are trained and tested on; their table has the encoding's columns.
+Dataset Encode(const Rows& rows, const TableEncoding& encoding) {
+  Dataset data;
+  data.name = rows.table->path().filename().string();
+  data.inputs = at::zeros({rows.size, encoding.input_count()}, at::kFloat);
+  int64_t input = 0;
+  for (int64_t column = 0; column < rows.table->columns(); ++column) {
+    const ColumnEncoding& of_column = encoding.columns[column];
+    switch (of_column.use) {
+      case ColumnUse::kNumber:
+        EncodeNumbers(ParseColumn(rows, column, encoding.missing), of_column, input, data.inputs);
+        ++input;
+        break;
+      case ColumnUse::kCategory:
+        EncodeCategories(rows, column, of_column.names, input, data.inputs);
+        input += static_cast<int64_t>(of_column.names.size());
+        break;
+      case ColumnUse::kLabel:
+        data.labels = EncodeLabels(rows, column, of_column.names, encoding.missing);
+        data.classes = static_cast<int64_t>(of_column.names.size());
+        break;
+      case ColumnUse::kIgnored:
+        break;
+    }
+  }
+  return data;
+}
+
+// --- headers
+
+// What a second table must have in common with the first.
+struct Layout {
+  std::string source;  // as messages name it
+  std::vector<std::string> names;
+  int64_t columns;
+};
+
+Layout LayoutOf(const Table& table) {
+  return {table.path().string(), {table.names().begin(), table.names().end()}, table.columns()};
+}
+
+std::string NameAt(const std::vector<std::string>& names, size_t column) {
+  return column < names.size() ? fmt::format("\"{}\"", names[column]) : "without a name";
+}
+
+// Columns are told apart by their places, so `table` must have them in the places of `expected`. Names can be compared
+// only where both have some.
+void RequireLayout(const Table& table, const Layout& expected) {
+  const Layout given = LayoutOf(table);
+  if (given.columns != expected.columns) {
+    throw UserError(fmt::format("{} has {} columns, but {} has {}", given.source, given.columns, expected.source,
+                                expected.columns));
+  }
+  if (given.names.empty() || expected.names.empty() || given.names == expected.names) return;
+  const auto [in_given, in_expected] =
+      std::mismatch(given.names.begin(), given.names.end(), expected.names.begin(), expected.names.end());
+  const auto column = static_cast<size_t>(in_given - given.names.begin());
+  throw UserError(fmt::format(
+      "the columns of {} are not those of {}: column {} ({} in the config, which counts from 0) is {} in its header, "
+      "and {} there; both need the same names in the same order; where a file has no line of names, give it one, or "
+      "take it from the other, with data.header = false",
+      given.source, expected.source, column + 1, column, NameAt(given.names, column), NameAt(expected.names, column)));
+}
+
+// Where data.header was forgotten: nothing in the first row says that it is an example. A column's number counts as a
+// name: so do programs name columns that have none.
+bool LooksLikeHeader(const Table& table, const std::vector<ColumnUse>& uses) {
+  if (!table.names().empty() || table.rows() < 2) return false;
+  const auto occurs_again = [&](int64_t column) {
+    for (int64_t row = 1; row < table.rows(); ++row) {
+      if (table.Field(row, column) == table.Field(0, column)) return true;
+    }
+    return false;
+  };
+  for (int64_t column = 0; column < table.columns(); ++column) {
+    const ColumnUse use = uses[column];
+    if (use == ColumnUse::kIgnored) continue;
+    if (use == ColumnUse::kNumber && table.Field(0, column) != std::to_string(column)) return false;
+    if (use != ColumnUse::kNumber && occurs_again(column)) return false;
+  }
+  return true;
+}
+
+std::vector<std::string> WarningsOf(const Table& table, const TableEncoding& encoding) {
+  std::vector<ColumnUse> uses;
+  for (const ColumnEncoding& column : encoding.columns) uses.push_back(column.use);
+  if (!LooksLikeHeader(table, uses)) return {};
+  const auto label = std::find(uses.begin(), uses.end(), ColumnUse::kLabel) - uses.begin();
+  return {
+      fmt::format("the first row of {} looks like the columns' names and is trained on as an example: its label "
+                  "'{}' and its other names occur in no other row; if it is a header, data.header = true",
+                  table.path().string(), table.Field(0, label))};
+}
+
+// --- the files
+
+struct Tables {
+  Table train;
+  std::optional<Table> test;
+  RowCounts counts;
+
+  Rows TrainRows() const { return {&train, 0, counts.train}; }
+  Rows TestRows() const {
+    return test ? Rows{&*test, 0, counts.test} : Rows{&train, train.rows() - counts.test, counts.test};
+  }
+};
+
+Tables ReadTables(const config::DataOptions& options) {
+  RequireTrainFile(options);
+  Tables tables{Table(options.train_file, options), std::nullopt, {}};
+  std::optional<int64_t> test_file_rows;
+  if (!options.test_file.empty()) {
+    tables.test.emplace(options.test_file, options);
+    RequireLayout(*tables.test, LayoutOf(tables.train));
+    test_file_rows = tables.test->rows();
+  }
+  tables.counts = CountsToUse(options, tables.train.rows(), test_file_rows);
+  return tables;
 }
 
 }  // namespace
 
 int64_t CountTrainRows(const config::DataOptions& options) {
-  RequireTrainFile(options);
-  std::optional<int64_t> test_rows;
-  if (!options.test_file.empty()) test_rows = CountRows(options.test_file, options);
-  const Table train_table(options.train_file, options);
-  KindsOfColumns(options, train_table);  // a plan says what training would refuse
-  return CountsToUse(options, train_table.rows(), test_rows).train;
+  const Tables tables = ReadTables(options);
+  UsesOfColumns(options, tables.train);  // a plan says what training would refuse
+  return tables.counts.train;
 }
 
 DatasetPair LoadTable(const config::DataOptions& options) {
-  RequireTrainFile(options);
-  const Table train_table(options.train_file, options);
-  std::optional<Table> test_table;
-  if (!options.test_file.empty()) {
-    test_table.emplace(options.test_file, options);
-    if (test_table->columns() != train_table.columns()) {
-      throw UserError(fmt::format("{} has {} columns, but {} has {}", options.test_file, test_table->columns(),
-                                  options.train_file, train_table.columns()));
-    }
-  }
-  const RowCounts counts =
-      CountsToUse(options, train_table.rows(), test_table ? std::optional(test_table->rows()) : std::nullopt);
-  const Rows train{&train_table, 0, counts.train};
-  const Rows test = test_table ? Rows{&*test_table, 0, counts.test}
-                               : Rows{&train_table, train_table.rows() - counts.test, counts.test};
-
-  const std::vector<ColumnKind> kinds = KindsOfColumns(options, train_table);
-  std::map<int64_t, Categories> categories;
-  int64_t input_count = 0;
-  for (int64_t column = 0; column < train_table.columns(); ++column) {
-    if (kinds[column] == ColumnKind::kNumber) ++input_count;
-    if (kinds[column] != ColumnKind::kCategory) continue;
-    categories[column] = NumberTheCategories(train, column);
-    input_count += static_cast<int64_t>(categories[column].size());
-  }
-  if (input_count == 0) throw UserError(fmt::format("{} has no column left as an input", options.train_file));
-
+  const Tables tables = ReadTables(options);
+  TableEncoding encoding = MeasureEncoding(tables.TrainRows(), options);
   DatasetPair data;
-  data.train.inputs = at::zeros({train.size, input_count}, at::kFloat);
-  data.test.inputs = at::zeros({test.size, input_count}, at::kFloat);
-  int64_t input = 0;
-  for (int64_t column = 0; column < train_table.columns(); ++column) {
-    switch (kinds[column]) {
-      case ColumnKind::kNumber: {
-        const std::vector<double> values = ParseColumn(train, column, options.missing);
-        const Scale scale = MeasureScale(values);
-        EncodeNumbers(values, scale, input, data.train.inputs);
-        EncodeNumbers(ParseColumn(test, column, options.missing), scale, input, data.test.inputs);
-        ++input;
-        break;
-      }
-      case ColumnKind::kCategory:
-        EncodeCategories(train, column, categories[column], input, data.train.inputs);
-        EncodeCategories(test, column, categories[column], input, data.test.inputs);
-        input += static_cast<int64_t>(categories[column].size());
-        break;
-      case ColumnKind::kLabel: {
-        const LabelNumbers numbers = NumberTheLabels(train, column);
-        data.train.labels = EncodeLabels(train, column, numbers, options.missing);
-        data.test.labels = EncodeLabels(test, column, numbers, options.missing);
-        data.train.classes = data.test.classes = static_cast<int64_t>(numbers.size());
-        break;
-      }
-      case ColumnKind::kIgnored:
-        break;
-    }
-  }
+  data.train = Encode(tables.TrainRows(), encoding);
+  data.test = Encode(tables.TestRows(), encoding);
   if (data.train.classes < 2) {
     throw UserError(fmt::format("all labels of {} are the same: column {} (data.label_column) may not be the class",
                                 options.train_file, ColumnText(options.label_column)));
   }
-  data.train.name = data.test.name = train_table.path().filename().string();
+  data.test.name = data.train.name;
+  data.warnings = WarningsOf(tables.train, encoding);
+  data.table = std::move(encoding);
   return data;
+}
+
+Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding) {
+  const bool of_train_file = options.test_file.empty();
+  if (of_train_file) {
+    RequireTrainFile(options);
+    RequireTestRows(options);
+  }
+  const std::string& file = of_train_file ? options.train_file : options.test_file;
+  const Table table(file, options);
+  RequireLayout(table, {"the table that was trained on", encoding.header, std::ssize(encoding.columns)});
+  const int64_t count = ExamplesToUse(options.test_examples, table.rows(), "data.test_examples", file);
+  return Encode({&table, of_train_file ? table.rows() - count : 0, count}, encoding);
 }
 
 }  // namespace crescendo::data

@@ -17,7 +17,15 @@ namespace crescendo::data {
 // label that is a train label but for a full stop at its end means that label (as in UCI's adult.test).
 //
 // UserError, with file, line and column, for what cannot be understood.
+//
+// The columns of a test file are those of the train file, in the same order; where data.header is true, UserError where
+// their names differ.
 DatasetPair LoadTable(const config::DataOptions& options);
+
+// The test rows alone, made into inputs and classes as the train rows of a run were: those of data.test_file, or the
+// last data.test_examples of data.train_file. Names of a header are compared with those of `encoding`, where both have
+// some.
+Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding);
 
 // The number of train rows that LoadTable would give. UserError also for columns that the table does not have.
 int64_t CountTrainRows(const config::DataOptions& options);

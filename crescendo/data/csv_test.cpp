@@ -16,6 +16,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 config::DataOptions Csv(const std::string& train_file, const std::string& test_file = "") {
@@ -130,13 +131,146 @@ TEST(Csv, SaysWhereATableIsWrong) {
   options.categorical_columns = {9};
   EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("data.categorical_columns names column 9"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
-  EXPECT_THAT(error_of("1;a\n2;b\n"), HasSubstr("t.csv: every row has one column"));
-  EXPECT_THAT(error_of("1;a\n2;b\n"), HasSubstr("is the separator ';'?"));
-  EXPECT_THAT(error_of("1\ta\n2\tb\n"), HasSubstr("is the separator a tab?"));
   EXPECT_THAT(error_of("1\n2\n"), EndsWith("with a comma between them"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
               HasSubstr("data.test_file"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.path() / "none.csv"), 1); }), HasSubstr("none.csv"));
+}
+
+TEST(Csv, SaysThatATableIsSeparatedByAnotherSign) {
+  const TemporaryFolder folder;
+  const auto error_of = [&](const std::string& content, bool header = false) {
+    config::DataOptions options = Csv(folder.Write("t.csv", content));
+    options.test_examples = 1;
+    options.header = header;
+    return UserErrorOf([&] { LoadDatasets(options, 1); });
+  };
+  const std::string semicolons = "t.csv: no commas in line 1; this looks like a table separated by ';', and";
+  EXPECT_THAT(error_of("1;a\n2;b\n"), AllOf(HasSubstr(semicolons), HasSubstr("delimiter=';'")));
+  EXPECT_THAT(error_of("1;2;a\n1,5;2;b\n"), HasSubstr(semicolons)) << "decimal commas";
+  EXPECT_THAT(error_of("x;class\n1,5;a\n2,5;b\n", true), HasSubstr(semicolons)) << "in every row";
+  EXPECT_THAT(error_of("1\ta\n2\tb\n"), AllOf(HasSubstr("separated by a tab"), HasSubstr("delimiter='\\t'")));
+  EXPECT_THAT(error_of("\n1 a\n2 b\n"), AllOf(HasSubstr("in line 2"), HasSubstr("separated by a space")));
+  // What stands above a table with commas.
+  for (const char* title : {"| made by hand\n", "made; by hand\n", "made by hand\n"}) {
+    EXPECT_THAT(error_of(std::string(title) + "1,2,a\n3,4,b\n"),
+                AllOf(HasSubstr("line 2: the row has 3 columns, the first row (line 1) has 1"),
+                      HasSubstr("data.comment"), Not(HasSubstr("separated"))))
+        << title;
+  }
+}
+
+TEST(Csv, TheNamesOfTheTestFileAreThoseOfTheTrainFile) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("train.csv", "a,b,class\n1,2,x\n3,4,y\n"));
+  options.header = true;
+  const auto use = [&](const std::string& content) { options.test_file = folder.Write("test.csv", content); };
+  use("a,b,class\n2,1,x\n");
+  EXPECT_EQ(LoadDatasets(options, 1).test.size(), 1);
+  struct Case {
+    const char* content;
+    const char* message;
+  };
+  for (const Case& wrong :
+       {Case{"b,a,class\n1,2,x\n", "column 1 (0 in the config, which counts from 0) is \"b\" in its header, and \"a\""},
+        Case{"a,c,class\n1,2,x\n", "column 2 (1 in the config, which counts from 0) is \"c\" in its header, and \"b\""},
+        Case{"1,2,x\n3,4,y\n", "is \"1\" in its header, and \"a\" there"},
+        Case{"a,b\n1,2,x\n", "column 3 (2 in the config, which counts from 0) is without a name in its header"}}) {
+    use(wrong.content);
+    const auto is_refused = AllOf(HasSubstr("test.csv are not those of "), HasSubstr("train.csv: column "),
+                                  HasSubstr(wrong.message), HasSubstr("data.header = false"));
+    EXPECT_THAT(UserErrorOf([&] { LoadDatasets(options, 1); }), is_refused) << wrong.content;
+    EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), is_refused) << wrong.content;
+  }
+  use("a,b,c,class\n1,2,3,x\n");
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("test.csv has 4 columns, but "));
+}
+
+TEST(Csv, ANameThatIsThereTwiceCannotBeUsed) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("t.csv", "a,b,a,class\n1,2,3,x\n3,5,7,y\n"));
+  options.test_file = options.train_file;
+  options.header = true;
+  options.label_column = "class";
+  options.ignored_columns = {"b", 2};
+  EXPECT_EQ(CountTrainExamples(options), 2);
+  options.ignored_columns = {"a"};
+  EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }),
+              AllOf(HasSubstr("data.ignored_columns names column \"a\""), HasSubstr("t.csv has that name 2 times"),
+                    HasSubstr("columns 0, 2, counted from 0")));
+}
+
+TEST(Csv, WarnsOfAFirstRowThatLooksLikeAHeader) {
+  const TemporaryFolder folder;
+  config::DataOptions options;
+  const auto warnings_of = [&](const std::string& content) {
+    options.train_file = options.test_file = folder.Write("t.csv", content);
+    options.name = config::DatasetName::kCsv;
+    return LoadDatasets(options, 1).warnings;
+  };
+  const std::string rows = "red,round,a\nblue,round,b\nred,long,a\nblue,long,b\n";
+  options.categorical_columns = {0, 1};
+  EXPECT_THAT(warnings_of("colour,shape,kind\n" + rows),
+              ElementsAre(AllOf(HasSubstr("the first row of "), HasSubstr("its label 'kind'"),
+                                HasSubstr("data.header = true"))));
+  EXPECT_THAT(warnings_of(rows), IsEmpty());
+  EXPECT_THAT(warnings_of("red,square,c\n" + rows), IsEmpty()) << "a rare class, and a colour that occurs again";
+  EXPECT_THAT(warnings_of("colour,shape,a\n" + rows), IsEmpty()) << "rare names, and a class that occurs again";
+  options.header = true;
+  EXPECT_THAT(warnings_of("colour,shape,kind\n" + rows), IsEmpty());
+  options = {};
+  EXPECT_THAT(warnings_of("2.5,c\n1,a\n0,b\n1,a\n2,b\n"), IsEmpty()) << "a number is no name";
+  EXPECT_THAT(warnings_of("0,1,2\n5,7,0\n6,9,1\n5,8,1\n"), ElementsAre(HasSubstr("its label '2'")))
+      << "but for the number of its column";
+}
+
+// What `crescendo eval` does with rows that the run has not seen.
+TEST(Csv, TestRowsAloneAreMadeInputsAsTheTrainRowsWere) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("train.csv", "size,colour,class\n1,red,yes\n5,blue,no\n3,red,maybe\n"),
+                                    folder.Write("test.csv", "size,colour,class\n7,green,yes\n4,red,no\n"));
+  options.header = true;
+  options.categorical_columns = {1};
+  const DatasetPair data = LoadDatasets(options, 1);
+  const auto test_rows = [&] { return LoadTestRows(options, ParseTableEncoding(ToJsonText(*data.table))); };
+
+  options.train_file = "nowhere.csv";
+  EXPECT_EQ(Values<float>(test_rows().inputs), Values<float>(data.test.inputs)) << "the same bits";
+  EXPECT_EQ(Values<int64_t>(test_rows().labels), Values<int64_t>(data.test.labels));
+  EXPECT_EQ(test_rows().classes, 3);
+
+  // Rows with other means, without blue, and of one class.
+  options.test_file = folder.Write("new.csv", "size,colour,class\n5,red,yes.\n?,green,yes\n");
+  EXPECT_THAT(Values<float>(test_rows().inputs), ElementsAre(std::sqrt(3.0f / 2.0f), 0, 1, 0, 0, 0));
+  EXPECT_THAT(Values<int64_t>(test_rows().labels), ElementsAre(2, 2));  // maybe, no, yes
+  EXPECT_EQ(test_rows().classes, 3);
+
+  options.train_file = folder.Write("more.csv", "size,colour,class\n1,red,yes\n5,blue,no\n3,red,maybe\n");
+  options.test_file.clear();
+  EXPECT_THAT(UserErrorOf(test_rows), HasSubstr("more.csv is all there is: give a data.test_file"));
+  options.test_examples = 2;
+  EXPECT_THAT(Values<int64_t>(test_rows().labels), ElementsAre(1, 0)) << "the last two";
+  options.test_examples = 4;
+  EXPECT_THAT(UserErrorOf(test_rows), HasSubstr("give at most 3"));
+  options.test_examples = 0;
+
+  options.test_file = folder.Write("new.csv", "size,colour,class\n5,red,never\n");
+  EXPECT_THAT(UserErrorOf(test_rows), HasSubstr("the label 'never' is not one of the train set's"));
+  options.test_file = folder.Write("new.csv", "colour,size,class\nred,5,yes\n");
+  EXPECT_THAT(UserErrorOf(test_rows), HasSubstr("new.csv are not those of the table that was trained on: column 1"));
+  options.test_file = folder.Write("new.csv", "size,class\n5,yes\n");
+  EXPECT_THAT(UserErrorOf(test_rows), HasSubstr("new.csv has 2 columns, but the table that was trained on has 3"));
+  options.test_file = folder.Write("new.csv", "4,red,no\n");
+  options.header = false;
+  EXPECT_THAT(Values<int64_t>(test_rows().labels), ElementsAre(1)) << "a file without names";
+}
+
+TEST(Csv, NumbersThatHaveNoMeanAreAnError) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(UserErrorOf([&] {
+                LoadDatasets(Csv(folder.Write("t.csv", "1,1e300,a\n2,-1e300,b\n"), folder.path() / "t.csv"), 1);
+              }),
+              AllOf(HasSubstr("t.csv, line 1, column 2 ("), HasSubstr("too large")));
 }
 
 TEST(Csv, AnUnpackedFileThatIsCutShortIsAnErrorWithThePlace) {

@@ -10,10 +10,12 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "crescendo/config/options.h"
+#include "crescendo/data/table_encoding.h"
 
 namespace crescendo::data {
 
@@ -36,6 +38,8 @@ struct Dataset {
 struct DatasetPair {
   Dataset train;
   Dataset test;
+  std::optional<TableEncoding> table = {};  // of a table, what made its rows inputs
+  std::vector<std::string> warnings = {};   // of what looks like a mistake and may be meant
 };
 
 // Reads or makes what `options` names. `seed` matters to synthetic data only. UserError, with the file and the place in

@@ -24,13 +24,29 @@ std::string_view WithoutBlanks(std::string_view text) {
                               column + 1, column, problem));
 }
 
-// What separates the fields of a line without commas, or "".
-std::string_view LikelySeparator(std::string_view line) {
-  for (const auto& [separator, name] :
-       {std::pair(';', "';'"), std::pair('\t', "a tab"), std::pair('|', "'|'"), std::pair(' ', "a space")}) {
-    if (line.find(separator) != line.npos) return name;
+struct Separator {
+  char character;
+  const char* name;
+  const char* in_python;
+};
+constexpr Separator kForeignSeparators[] = {
+    {';', "';'", "';'"}, {'\t', "a tab", "'\\t'"}, {'|', "'|'", "'|'"}, {' ', "a space", "' '"}};
+
+// What separates the fields of a line without commas; nullptr where nothing does. A line that only begins with it is
+// more likely a comment.
+const Separator* LikelySeparator(std::string_view line) {
+  for (const Separator& separator : kForeignSeparators) {
+    if (line.find(separator.character, 1) != line.npos) return &separator;
   }
-  return "";
+  return nullptr;
+}
+
+[[noreturn]] void FailForSeparator(const std::filesystem::path& path, int64_t line, const Separator& separator) {
+  throw UserError(fmt::format(
+      "{}: no commas in line {}; this looks like a table separated by {}, and crescendo reads commas only; this makes "
+      "one: python3 -c \"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter={}, "
+      "skipinitialspace=True))\" < old.csv > new.csv",
+      path.string(), line, separator.name, separator.in_python));
 }
 
 // visit(line, number, is_header) for each line that holds a row, or names.
@@ -49,6 +65,20 @@ void ForEachRow(std::string& text, const config::DataOptions& options, Visitor&&
     if (!options.comment.empty() && view.starts_with(options.comment)) continue;
     visit(line, number, std::exchange(header, false));
   }
+}
+
+struct Line {
+  std::string_view text;
+  int64_t number;  // from 1
+  int64_t fields;
+};
+
+// Where a table is separated by something else, commas are in some of its lines only, as in "2,5;red".
+void RequireSameSeparator(const std::filesystem::path& path, const Line& first, const Line& line) {
+  if (first.fields != 1 || line.fields == 1) return;
+  const Separator* separator = LikelySeparator(first.text);
+  if (separator == nullptr || separator->character == ' ') return;  // of words there may be a title
+  if (line.text.find(separator->character) != line.text.npos) FailForSeparator(path, first.number, *separator);
 }
 
 // Cuts `line` into fields. Doubled quotes are made single in place.
@@ -84,42 +114,35 @@ void AppendFields(std::span<char> line, int64_t number, const std::filesystem::p
 
 Table::Table(const std::filesystem::path& path, const config::DataOptions& options)
     : path_(path), text_(std::make_unique<std::string>(ReadUnpackedFile(path))) {
-  std::string_view first;
+  Line first{};  // of names or fields
   ForEachRow(*text_, options, [&](std::span<char> line, int64_t number, bool is_header) {
-    if (is_header) return AppendFields(line, number, path_, names_);
-    const size_t before = fields_.size();
-    AppendFields(line, number, path_, fields_);
-    const int64_t columns = static_cast<int64_t>(fields_.size() - before);
-    if (lines_.empty()) {
-      columns_ = columns;
-      first = {line.data(), line.size()};
-    }
-    if (columns != columns_) {
+    std::vector<std::string_view>& fields = is_header ? names_ : fields_;
+    const size_t before = fields.size();
+    AppendFields(line, number, path_, fields);
+    const Line read{WithoutBlanks({line.data(), line.size()}), number, static_cast<int64_t>(fields.size() - before)};
+    if (first.number == 0) first = read;
+    if (is_header) return;
+    if (lines_.empty()) columns_ = read.fields;
+    RequireSameSeparator(path_, first, read);
+    if (read.fields != columns_) {
       throw UserError(
           fmt::format("{}, line {}: the row has {} {}, the first row (line {}) has {}{}", path_.string(), number,
-                      columns, columns == 1 ? "column" : "columns", lines_.front(), columns_,
+                      read.fields, read.fields == 1 ? "column" : "columns", lines_.front(), columns_,
                       options.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
     }
     lines_.push_back(number);
   });
   if (lines_.empty()) throw UserError(fmt::format("{} holds no rows", path_.string()));
   if (columns_ == 1) {
-    const std::string_view separator = LikelySeparator(WithoutBlanks(first));
-    throw UserError(fmt::format(
-        "{}: every row has one column, and a table needs a label and an input, with a comma between them{}",
-        path_.string(), separator.empty() ? "" : fmt::format("; is the separator {}? Write commas there", separator)));
+    if (const Separator* separator = LikelySeparator(first.text)) FailForSeparator(path_, first.number, *separator);
+    throw UserError(
+        fmt::format("{}: every row has one column, and a table needs a label and an input, with a comma between them",
+                    path_.string()));
   }
 }
 
 void Table::FailAt(int64_t row, int64_t column, std::string_view problem) const {
   Fail(path_, lines_[row], column, problem);
-}
-
-int64_t CountRows(const std::filesystem::path& path, const config::DataOptions& options) {
-  std::string text = ReadUnpackedFile(path);
-  int64_t rows = 0;
-  ForEachRow(text, options, [&](std::span<char>, int64_t, bool is_header) { rows += is_header ? 0 : 1; });
-  return rows;
 }
 
 }  // namespace crescendo::data

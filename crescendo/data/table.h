@@ -41,7 +41,4 @@ class Table {
   int64_t columns_ = 0;
 };
 
-// The number of rows that Table would read.
-int64_t CountRows(const std::filesystem::path& path, const config::DataOptions& options);
-
 }  // namespace crescendo::data

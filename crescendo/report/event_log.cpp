@@ -78,6 +78,9 @@ constexpr uint64_t kValueSimpleValue = 2;
 
 double WallTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
+constexpr std::string_view kNameBegin = "events.out.tfevents.";
+constexpr std::string_view kNameWriter = ".crescendo.";
+
 // TensorBoard knows an event file by "tfevents" and reads the files of a folder in the order of their names: the time,
 // which for a run that is resumed within a second must go on too. The rest keeps two writers apart.
 std::filesystem::path NewEventPath(const std::filesystem::path& folder) {
@@ -95,7 +98,7 @@ std::filesystem::path NewEventPath(const std::filesystem::path& folder) {
   std::filesystem::path path;
   int64_t count = 0;
   do {
-    path = folder / fmt::format("events.out.tfevents.{:010}.crescendo.{}.{}", seconds, getpid(), count++);
+    path = folder / fmt::format("{}{:010}{}{}.{}", kNameBegin, seconds, kNameWriter, getpid(), count++);
   } while (std::filesystem::exists(path));
   return path;
 }
@@ -156,8 +159,20 @@ void EventFile::Fail() const {
   throw RunError(fmt::format("cannot write {}: {}", path_.string(), std::strerror(errno)));
 }
 
+std::vector<std::filesystem::path> EventFilesIn(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const char* kind : kEventFolders) {
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder / kind, none)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(kNameBegin) && name.find(kNameWriter) != name.npos) files.push_back(entry.path());
+    }
+  }
+  return files;
+}
+
 EventLog::EventLog(const std::filesystem::path& folder)
-    : by_examples_(folder / "by_examples"), by_updates_(folder / "by_updates") {}
+    : by_examples_(folder / kEventFolders[0]), by_updates_(folder / kEventFolders[1]) {}
 
 void EventLog::Update(const UpdateRecord& record) {
   const schedule::Setting& setting = record.setting;

@@ -13,6 +13,7 @@
 // fields in use are encoded by hand. Values are stored as 32-bit floats: run.jsonl is the exact record.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -21,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "crescendo/report/record.h"
 
@@ -54,6 +56,12 @@ class EventFile {
   std::filesystem::path path_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_;
 };
+
+// The folders of an EventLog, by what its steps count.
+inline constexpr std::array<const char*, 2> kEventFolders = {"by_examples", "by_updates"};
+
+// The files that EventLogs of any process have left in `folder`. Those of other writers are not among them.
+std::vector<std::filesystem::path> EventFilesIn(const std::filesystem::path& folder);
 
 class EventLog {
  public:

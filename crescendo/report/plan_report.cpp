@@ -212,10 +212,8 @@ std::string MomentumWarning(const Plan& plan) {
   if (losing == 0) return "";
   return fmt::format(
       "! After a change of the noise, B / (N (1 - m)) epochs are lost while the momentum buffer fills: up to {:.2f} in "
-      "{} "
-      "(marked !), more than a twentieth of the {:.4g} epochs before the reference's first drop. Accuracy may suffer "
-      "(section 4 of "
-      "the paper). A lower schedule.momentum or schedule.max_batch loses less.",
+      "{} (marked !), more than a twentieth of the {:.4g} epochs before the reference's noise has fallen to half. "
+      "Accuracy may suffer (section 4 of the paper). A lower schedule.momentum or schedule.max_batch loses less.",
       most, Counted(losing, "phase"), plan.epochs_before_first_drop());
 }
 
@@ -236,6 +234,24 @@ std::string MoreUpdatesWarning(const Plan& plan) {
       "! More updates than the reference takes ({} instead of {}): a growing batch is to take fewer. Does the "
       "reference's learning rate rise (a reference.factor above 1), or is schedule.max_batch below its batch?",
       WithThousands(plan.total_updates().value()), WithThousands(plan.reference_updates().value()));
+}
+
+// Inside a phase the learning rate only rises or only falls.
+double LargestRate(const Phase& phase) { return std::max(phase.learning_rate, phase.learning_rate_end); }
+
+std::string LargeRateWarning(const Plan& plan) {
+  constexpr double kAFewPercent = 1.05;  // what rounding to whole examples comes to
+  const double stated = plan.request().learning_rate;
+  const Phase& phase = *std::ranges::max_element(plan.phases(), {}, LargestRate);
+  if (LargestRate(phase) <= kAFewPercent * stated) return "";
+  return fmt::format(
+      "! The learning rate reaches {:.4g} in phase {}, {:.3g} times what is meant to be its largest, {:.4g} "
+      "(schedule.learning_rate; the reference's where that states none): the batch there, {}, is larger than the one "
+      "that has the reference's noise at {:.4g}, and a larger learning rate keeps the noise.{}",
+      LargestRate(phase), &phase - plan.phases().data() + 1, LargestRate(phase) / stated, stated,
+      WithThousands(phase.global_batch.value()), stated,
+      plan.request().rounding == schedule::Rounding::kNearest ? ""
+                                                              : " schedule.rounding = nearest stays closer to it.");
 }
 
 std::string HeldNoiseWarning(const Plan& plan) {
@@ -362,7 +378,7 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
                      CaseList(plan, width));
   for (const std::string& warning :
        {MomentumWarning(plan), LargeBatchWarning(plan), MoreUpdatesWarning(plan), HeldNoiseWarning(plan),
-        ShortUpdatesWarning(plan), GhostBatchWarning(plan, context.ghost_batch),
+        LargeRateWarning(plan), ShortUpdatesWarning(plan), GhostBatchWarning(plan, context.ghost_batch),
         OneExampleWarning(plan, context.ghost_batch)}) {
     if (!warning.empty()) out += '\n' + Wrapped(warning, width, 2);
   }
@@ -411,11 +427,12 @@ void PlanUpdates(const Plan& plan, Format format, std::ostream& out) {
   // fmt prints a double with as many digits as bring back the same double.
   const size_t update_width = std::max<size_t>(6, WithThousands(plan.total_updates().value()).size());
   const size_t example_width = std::max<size_t>(7, WithThousands(plan.total_examples().value()).size());
+  const size_t batch_width = std::max<size_t>(5, WithThousands(plan.largest_batch().value()).size());
   if (format == Format::kCsv) {
     out << "update,example,global_batch,learning_rate,momentum,noise_scale,reference_noise_scale\n";
   } else if (format == Format::kTable) {
-    out << fmt::format("{:>{}}  {:>{}}  {:>9}  {:>12}  {:>8}  {:>12}  {:>15}\n", "update", update_width, "example",
-                       example_width, "batch", "lr", "momentum", "noise", "reference noise");
+    out << fmt::format("{:>{}}  {:>{}}  {:>{}}  {:>11}  {:>8}  {:>11}  {:>15}\n", "update", update_width, "example",
+                       example_width, "batch", batch_width, "lr", "momentum", "noise", "reference noise");
   }
   for (Plan::Cursor cursor(plan); !cursor.AtEnd(); cursor.Advance()) {
     const schedule::Setting& s = cursor.setting();
@@ -435,9 +452,9 @@ void PlanUpdates(const Plan& plan, Format format, std::ostream& out) {
                            s.reference_noise_scale);
         break;
       case Format::kTable:
-        out << fmt::format("{:>{}}  {:>{}}  {:>9}  {:>12.6g}  {:>8.4g}  {:>12.6g}  {:>15.6g}\n", WithThousands(update),
-                           update_width, WithThousands(example), example_width, WithThousands(batch), s.learning_rate,
-                           s.momentum, s.noise_scale, s.reference_noise_scale);
+        out << fmt::format("{:>{}}  {:>{}}  {:>{}}  {:>11.6g}  {:>8.4g}  {:>11.6g}  {:>15.6g}\n", WithThousands(update),
+                           update_width, WithThousands(example), example_width, WithThousands(batch), batch_width,
+                           s.learning_rate, s.momentum, s.noise_scale, s.reference_noise_scale);
         break;
     }
   }

@@ -37,6 +37,12 @@ int64_t Widest(const std::string& text) {
   return widest;
 }
 
+// With each sentence on one line.
+std::string Unwrapped(std::string text) {
+  for (size_t at = text.find("\n  "); at != std::string::npos; at = text.find("\n  ")) text.replace(at, 3, " ");
+  return text;
+}
+
 std::string Table(const schedule::PlanRequest& request) { return PlanTable(MakePlan(request)); }
 
 TEST(PlanTable, ShowsThePapersGrowingScheduleBesideItsReference) {
@@ -53,6 +59,7 @@ phase           epochs  updates   batch  lr   momentum  noise*  exact  lost  | r
 )"));
   EXPECT_THAT(table, HasSubstr("\n28,891 updates instead of 80,000: 2.8 times fewer sequential steps\n"));
   EXPECT_THAT(table, HasSubstr("up to 3.20 in 1 phase"));
+  EXPECT_THAT(Unwrapped(table), HasSubstr("of the 60 epochs before the reference's noise has fallen to half."));
   EXPECT_THAT(table, HasSubstr("The batch reaches 16,000, more than a tenth of the 50,000 training examples"));
 }
 
@@ -142,6 +149,26 @@ TEST(PlanTable, WarnsWhereHoldingLeavesTheReference) {
   EXPECT_THAT(Table(request), HasSubstr("stays above the reference's, up to 25 times"));
   request.at_cap = AtCap::kHybrid;
   EXPECT_THAT(Table(request), Not(HasSubstr("stays above")));
+}
+
+TEST(PlanTable, WarnsWhereRoundingRaisesTheLearningRate) {
+  // 96 becomes 256.
+  schedule::PlanRequest request = PaperRequest(Policy::kGrow, 5'120);
+  request.reference.global_batch = Examples{96};
+  EXPECT_THAT(Table(request), Not(HasSubstr("The learning rate reaches")));
+  request.rounding = schedule::Rounding::kMultiple;
+  request.batch_multiple = 256;
+  EXPECT_THAT(Unwrapped(Table(request)),
+              AllOf(HasSubstr("! The learning rate reaches 0.2667 in phase 1, 2.67 times what is meant to be its "
+                              "largest, 0.1 (schedule.learning_rate; "),
+                    HasSubstr("schedule.rounding = nearest stays closer to it.")));
+  request.reference.learning_rate =
+      schedule::LearningRate(0.1, schedule::Constant{}, Examples{10'000'000}, {.length = Examples{250'000}});
+  EXPECT_THAT(Table(request), HasSubstr("The learning rate reaches 0.26")) << "after the warm-up";
+  request.learning_rate = 0.25;  // the batch is 240 then
+  EXPECT_THAT(Table(request), HasSubstr("1.07 times"));
+  request.batch_multiple = 240;
+  EXPECT_THAT(Table(request), Not(HasSubstr("The learning rate reaches")));
 }
 
 TEST(PlanTable, ShowsTheWorkersOfEachPhaseWhereTheyGrow) {
@@ -304,8 +331,8 @@ TEST(PlanUpdates, SayTheSameInEveryFormat) {
   PlanUpdates(plan, Format::kTable, table);
   const auto lines = Lines(table.str());
   ASSERT_EQ(lines.size(), rows.size());
-  EXPECT_EQ(lines[0], "update     example      batch            lr  momentum         noise  reference noise");
-  EXPECT_EQ(lines.back(), "28,890  10,224,384     15,616        0.0976       0.9         3.125            3.125");
+  EXPECT_EQ(lines[0], "update     example   batch           lr  momentum        noise  reference noise");
+  EXPECT_EQ(lines.back(), "28,890  10,224,384  15,616       0.0976       0.9        3.125            3.125");
 }
 
 }  // namespace

@@ -122,6 +122,11 @@ std::string PlainProgressLine(const ProgressView& view) {
       LeftText(view, "at most ", DurationText), TestText(view));
 }
 
+std::string PlainEvaluationLine(const ProgressView& view) {
+  return fmt::format("{}  update {}/{}  {}", Percent(view.done), WithThousands(view.updates),
+                     WithThousands(view.total_updates), TestText(view));
+}
+
 Progress::Progress(const schedule::Plan& plan, int fd, Clock clock)
     : plan_(plan), fd_(fd), terminal_(isatty(fd) == 1), clock_(clock ? std::move(clock) : SteadySeconds) {
   busy_since_ = clock_();
@@ -169,13 +174,7 @@ void Progress::Update(const UpdateRecord& record) {
   train_seconds_ = record.seconds;
 
   const bool phase_changed = static_cast<int64_t>(setting.phase) + 1 != view_.phase;
-  view_.done = Ratio(examples_, plan_.total_examples());
-  view_.phase = static_cast<int64_t>(setting.phase) + 1;
-  view_.epoch = record.epoch;
-  view_.examples = examples_.value();
-  view_.updates = updates_.value();
-  view_.global_batch = setting.global_batch.value();
-  view_.learning_rate = setting.learning_rate;
+  MoveTo(setting, record.epoch);
   view_.loss = record.loss;
   view_.examples_per_second = record.examples_per_second;
   EstimateTimeLeft();
@@ -183,13 +182,29 @@ void Progress::Update(const UpdateRecord& record) {
   ShowLine(phase_changed && !terminal_ && view_.phases <= kMostPhasesAnnounced);
 }
 
+// It comes at an update that need not have been recorded.
 void Progress::Evaluation(const EvaluationRecord& record) {
   const double now = clock_();
   evaluation_seconds_ += now - busy_since_;
   busy_since_ = now;
   view_.test_accuracy = record.accuracy;
+  if (record.updates > updates_) MoveTo(plan_.At(record.updates - schedule::Updates{1}), record.epoch);
   EstimateTimeLeft();
-  ShowLine(true);
+  if (!terminal_ && shown_updates_.value() == view_.updates) {
+    Write(PlainEvaluationLine(view_) + "\n");
+  } else {
+    ShowLine(true);
+  }
+}
+
+void Progress::MoveTo(const schedule::Setting& setting, double epoch) {
+  view_.done = Ratio(setting.end, plan_.total_examples());
+  view_.phase = static_cast<int64_t>(setting.phase) + 1;
+  view_.epoch = epoch;
+  view_.examples = setting.end.value();
+  view_.updates = setting.update.value() + 1;
+  view_.global_batch = setting.global_batch.value();
+  view_.learning_rate = setting.learning_rate;
 }
 
 void Progress::Footer(const RunFooter& footer) {
@@ -211,10 +226,11 @@ void Progress::Footer(const RunFooter& footer) {
 
 void Progress::EstimateTimeLeft() {
   if (estimate_.empty()) return;
-  const schedule::Examples examples = plan_.total_examples() - examples_;
-  const schedule::Updates updates = plan_.total_updates() - updates_;
+  const schedule::Examples done{view_.examples};
+  const schedule::Examples examples = plan_.total_examples() - done;
+  const schedule::Updates updates = plan_.total_updates() - schedule::Updates{view_.updates};
   // Evaluations come at equal distances in examples.
-  const double evaluations = evaluation_seconds_ * Ratio(examples, examples_);
+  const double evaluations = evaluation_seconds_ * Ratio(examples, done);
   view_.seconds_left = estimate_.SecondsFor(examples, updates) + evaluations;
   view_.at_most = estimate_.IsBoundFor(examples, updates);
 }
@@ -223,6 +239,7 @@ void Progress::ShowLine(bool now) {
   const double time = clock_();
   if (!now && time - shown_at_ < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
   shown_at_ = time;
+  shown_updates_ = schedule::Updates{view_.updates};
   if (terminal_) {
     // Not in the last column, where some terminals wrap; then clear what is behind it.
     const auto width = static_cast<int>(TerminalWidth(fd_).value_or(kWidthUnknown));

@@ -2,7 +2,7 @@
 //
 // On a terminal: one line, rewritten in place at most five times a second and fitted to the terminal's width. Elsewhere
 // (a file, a pipe): a plain line at each evaluation, at each change of phase (of at most 40), and about every ten
-// seconds.
+// seconds; of an evaluation whose update has its line already, only what is new.
 #pragma once
 
 #include <unistd.h>
@@ -45,6 +45,9 @@ std::string ProgressLine(const ProgressView& view, int width);
 // The line for a file.
 std::string PlainProgressLine(const ProgressView& view);
 
+// The same where all but the evaluation was said.
+std::string PlainEvaluationLine(const ProgressView& view);
+
 // "8 s", "12 min 05 s", "3 h 20 min", "2 d 4 h".
 std::string DurationText(double seconds);
 
@@ -64,6 +67,8 @@ class Progress {
   void Footer(const RunFooter& footer);  // how the run ended; why is the caller's to say
 
  private:
+  // Shows the run after the update of `setting`; loss and speed stay those of the last record.
+  void MoveTo(const schedule::Setting& setting, double epoch);
   void ShowLine(bool now);
   void Write(const std::string& text) const;
   void EstimateTimeLeft();
@@ -74,8 +79,9 @@ class Progress {
   Clock clock_;
   ProgressView view_;
   TimeEstimate estimate_;
-  schedule::Examples examples_;  // of the last record
+  schedule::Examples examples_;  // of the last record of an update
   schedule::Updates updates_;
+  schedule::Updates shown_updates_{-1};  // of the last line
   double train_seconds_ = 0;
   bool warm_ = false;  // a process's first update takes many times as long as the others: memory, threads, kernels
   double evaluation_seconds_ = 0;  // of all evaluations so far

@@ -25,6 +25,7 @@ using support::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -139,9 +140,15 @@ class SyntheticRun {
   void Evaluate(double accuracy) {
     now_ += 5;
     EvaluationRecord record;
+    record.updates = update_;
+    record.examples = plan_.At(update_ - Updates{1}).end;
+    record.epoch = static_cast<double>(record.examples.value()) / 50'000;
     record.accuracy = accuracy;
     progress_.Evaluation(record);
   }
+
+  // Trains, and keeps no record of these updates.
+  void UnrecordedTo(Updates end) { update_ = end; }
 
   void End() {
     RunFooter footer;
@@ -187,6 +194,38 @@ TEST(Progress, InAFileIsALineEveryTenSecondsAndAtEvaluationsAndChangesOfPhase) {
   EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("batch 640")));
   run.End();
   EXPECT_EQ(Lines(ReadFile(folder / "log")).back(), "finished after 23,439 updates, 1,280 examples, 12 s");
+  close(fd);
+}
+
+TEST(Progress, AfterAnEvaluationIsWhereItWasMade) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  SyntheticRun run(plan, fd);
+  run.To(Updates{1});
+  run.UnrecordedTo(Updates{391});
+  run.Evaluate(0.5);
+  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(),
+              AllOf(HasSubstr("phase 1/4  epoch 1.00/204.8  50,048 examples  update 391/"),
+                    HasSubstr("  batch 128  lr 0.1  "), EndsWith("test 50.00%")));
+  run.UnrecordedTo(Updates{23'450});
+  run.Evaluate(0.6);
+  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("update 23,450/"),
+                                                            HasSubstr("batch 640"), EndsWith("test 60.00%")));
+  EXPECT_EQ(Lines(ReadFile(folder / "log")).size(), 3);
+  close(fd);
+}
+
+TEST(Progress, InAFileSaysNothingTwice) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  SyntheticRun run(plan, fd);
+  run.To(Updates{23'439});  // the first of phase 2, which is announced
+  run.Evaluate(0.5);
+  const auto lines = Lines(ReadFile(folder / "log"));
+  EXPECT_THAT(lines[lines.size() - 2], AllOf(HasSubstr("phase 2/4"), HasSubstr("update 23,439/")));
+  EXPECT_THAT(lines.back(), MatchesRegex(" 29%  update 23,439/[0-9,]+  test 50.00%"));
   close(fd);
 }
 

@@ -27,11 +27,18 @@ report::RunState StateOf(const report::RunSummary& summary) {
   return report::RunState::kUnfinished;
 }
 
+// The log of a run that goes on has no end yet, which is nothing to warn of.
+report::RunCurve ReadCurve(const fs::path& log) {
+  report::RunCurve curve = report::ReadRunCurve(log);
+  if (!curve.summary.footer && IsLocked(fs::absolute(log).parent_path())) curve.summary.warning.clear();
+  return curve;
+}
+
 report::StudyRun ReadRun(const TrialRun& found, int64_t seed) {
   report::StudyRun run{seed, found.folder.string(), report::RunState::kWaiting, found.reason, std::nullopt};
   // Before its first line is whole a log is none yet.
   if (fs::exists(LogFile(found.folder)) && (found.share_done > 0 || HasEnded(found.state))) {
-    run.log = report::ReadRunCurve(LogFile(found.folder));
+    run.log = ReadCurve(LogFile(found.folder));
     run.state = StateOf(run.log->summary);
   }
   if (found.state == TrialState::kCrashed) run.state = report::RunState::kCrashed;
@@ -93,7 +100,7 @@ report::StudyResults CollectRuns(const std::vector<fs::path>& paths) {
     const fs::path log = LogOf(path);
     report::StudyRun run;
     run.folder = log.parent_path().string();
-    run.log = report::ReadRunCurve(log);
+    run.log = ReadCurve(log);
     run.state = StateOf(run.log->summary);
     if (run.log->summary.footer) run.reason = run.log->summary.footer->reason;
     const config::Options options = config::LoadText(run.log->summary.header.config_toml, log);

@@ -18,6 +18,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/config/describe.h"
 #include "crescendo/config/difference.h"
+#include "crescendo/config/digest.h"
 #include "crescendo/config/load.h"
 #include "crescendo/report/run_tail.h"
 #include "crescendo/report/text_table.h"
@@ -27,29 +28,32 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kDigestLine = "# crescendo trial ";
 constexpr size_t kShortDigest = 8;
 
 std::string DigestIn(const fs::path& folder) {
   std::ifstream file(TrialFile(folder));
   std::string line;
   std::getline(file, line);
-  return line.starts_with(kDigestLine) ? line.substr(kDigestLine.size()) : "";
+  return line.starts_with(config::kTrialMark) ? line.substr(config::kTrialMark.size()) : "";
 }
 
-// The program that trains in a folder holds a lock on it.
-bool IsLocked(const fs::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return false;
-  const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  ::close(descriptor);
-  return locked;
+// What trial.toml holds.
+std::string TextOfTrial(const std::string& digest, const config::Options& options) {
+  return fmt::format("{}{}\n{}", config::kTrialMark, digest, config::ToToml(options));
 }
 
-// From the trial that it differs from least to the run in `folder`, by what decides what is learned. None where its
-// file cannot be read.
-std::vector<config::Difference> DifferencesFromNearest(const fs::path& folder, const std::vector<Trial>& trials) {
-  std::optional<std::vector<config::Difference>> nearest;
+// A run as its file states it, and the trial that it differs from least.
+struct OtherRun {
+  std::vector<config::Difference> differences;  // from the trial, in what decides what is learned
+  // All options are those of the trial, in every word, and still it is another run: a file that they name has changed.
+  bool of_other_content = false;
+  std::string train_file;
+  std::string test_file;
+};
+
+// Of one whose file cannot be read nothing is known.
+OtherRun CompareWithNearest(const fs::path& folder, const std::vector<Trial>& trials) {
+  std::optional<OtherRun> nearest;
   try {
     const config::Options options = config::LoadFile(TrialFile(folder));
     for (const Trial& trial : trials) {
@@ -57,12 +61,16 @@ std::vector<config::Difference> DifferencesFromNearest(const fs::path& folder, c
       std::erase_if(differences, [](const config::Difference& difference) {
         return config::EffectOf(difference.key) != config::Effect::kRun;
       });
-      if (!nearest || differences.size() < nearest->size()) nearest = std::move(differences);
+      if (nearest && differences.size() >= nearest->differences.size()) continue;
+      // A version with other options would have written another text.
+      const bool of_other_content =
+          differences.empty() && ReadFile(TrialFile(folder)) == TextOfTrial(DigestIn(folder), options);
+      nearest = OtherRun{std::move(differences), of_other_content, options.data.train_file, options.data.test_file};
     }
   } catch (const UserError&) {
     return {};  // of another version: its options are no longer known
   }
-  return nearest.value_or(std::vector<config::Difference>());
+  return nearest.value_or(OtherRun());
 }
 
 // As on the command line, where a word needs no quotes.
@@ -85,7 +93,6 @@ std::string StateText(const TrialRun& run) {
     case TrialState::kWaiting:
       break;
   }
-  // Without a log no lock is looked for: a run that begins must find its folder free.
   if (!fs::exists(LogFile(run.folder))) return "not begun";
   return !run.stopped && IsLocked(run.folder) ? "running" : "stopped";
 }
@@ -96,6 +103,15 @@ fs::path TrialFile(const fs::path& folder) { return folder / "trial.toml"; }
 fs::path OutputFile(const fs::path& folder) { return folder / "output.txt"; }
 fs::path CrashFile(const fs::path& folder) { return folder / "crash.txt"; }
 fs::path LogFile(const fs::path& folder) { return folder / "run.jsonl"; }
+
+// The program that trains in it holds a lock on it.
+bool IsLocked(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  const bool locked = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(descriptor);
+  return locked;
+}
 
 TrialRun LookAt(const fs::path& folder, const Trial& trial) {
   TrialRun run;
@@ -140,16 +156,30 @@ std::string RunsOfOtherSettings(const Study& study, const std::vector<Trial>& tr
   const auto is_there = [](const TrialRun& run) { return fs::exists(TrialFile(run.folder)); };
   if (std::ranges::any_of(runs, is_there)) return "";
   int64_t count = 0;
+  int64_t of_other_content = 0;
+  std::set<std::string> files;
   std::set<std::string> keys;
   std::vector<config::Difference> fewest;
   for (const fs::path& folder : RunsIn(study.runs)) {
     if (DigestIn(folder).empty()) continue;
     ++count;
-    const std::vector<config::Difference> differences = DifferencesFromNearest(folder, trials);
+    const OtherRun run = CompareWithNearest(folder, trials);
+    if (run.of_other_content) {
+      ++of_other_content;
+      for (const std::string& file : {run.train_file, run.test_file}) {
+        if (!file.empty()) files.insert(file);
+      }
+    }
+    const std::vector<config::Difference>& differences = run.differences;
     for (const config::Difference& difference : differences) keys.insert(difference.key);
     if (!differences.empty() && (fewest.empty() || differences.size() < fewest.size())) fewest = differences;
   }
   if (count == 0) return "";
+  if (!files.empty()) {
+    return fmt::format("{} holds {} {} of these settings, made when the content of {} was other than it is now",
+                       study.runs.string(), of_other_content, of_other_content == 1 ? "run" : "runs",
+                       fmt::join(files, " or "));
+  }
   std::string text =
       fmt::format("{} holds {} {} of other settings", study.runs.string(), count, count == 1 ? "run" : "runs");
   if (keys.empty()) return text;
@@ -211,8 +241,7 @@ void PrepareFolder(const fs::path& folder, const Trial& trial) {
   if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
   fs::remove(CrashFile(folder));
   fs::remove(LogFile(folder));  // of an earlier try; until the new one begins it would be taken for its own
-  WriteFileAtomically(TrialFile(folder),
-                      fmt::format("{}{}\n{}", kDigestLine, trial.digest, config::ToToml(trial.options)));
+  WriteFileAtomically(TrialFile(folder), TextOfTrial(trial.digest, trial.options));
 }
 
 }  // namespace crescendo::study

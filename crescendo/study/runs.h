@@ -48,9 +48,13 @@ std::string RunList(const Study& study, const std::vector<Trial>& trials, const 
 
 // Where none of the trials has a run though the folder holds runs: of how many and which other settings they are, and
 // the change that may find them: "runs/letter holds 2 runs of other settings (run.precision); give the changes they
-// were made with, e.g. run.precision=bf16". Else "".
+// were made with, e.g. run.precision=bf16"; or that the content of their data files has changed since. Else "".
 std::string RunsOfOtherSettings(const Study& study, const std::vector<Trial>& trials,
                                 const std::vector<TrialRun>& runs);
+
+// Whether a program trains in `folder` now. Not to be asked before there is a log: a run that begins must find its
+// folder free.
+bool IsLocked(const std::filesystem::path& folder);
 
 // How the run in `folder` stands, from its files.
 TrialRun LookAt(const std::filesystem::path& folder, const Trial& trial);

@@ -6,6 +6,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "crescendo/base/file.h"
+#include "crescendo/report/run_log.h"
+#include "crescendo/study/collect.h"
 #include "crescendo/study/test_support.h"
 
 namespace crescendo::study {
@@ -43,6 +46,23 @@ TEST(RunList, SaysHowEveryRunStands) {
   ::close(descriptor);
 }
 
+TEST(CollectRuns, WarnOfALogWithoutAnEndWhereNobodyTrains) {
+  const support::TemporaryFolder folder;
+  folder.Write("run/notes.txt", "");
+  report::RunHeader header;
+  header.train_examples = 1000;
+  header.total_examples = 4000;
+  header.total_updates = 400;
+  header.config_toml = kBase;
+  report::RunLog(folder / "run/run.jsonl").Header(header);
+  const auto warning = [&] { return CollectRuns({folder / "run"}).variants.front().runs.front().log->summary.warning; };
+  EXPECT_THAT(warning(), ::testing::HasSubstr("has no footer"));
+  const int descriptor = ::open((folder / "run").c_str(), O_RDONLY | O_DIRECTORY);
+  ASSERT_EQ(::flock(descriptor, LOCK_EX | LOCK_NB), 0);
+  EXPECT_EQ(warning(), "");
+  ::close(descriptor);
+}
+
 TEST(RunList, HasALineOfNames) {
   const support::TemporaryFolder folder;
   const Study study = SmallStudy(folder, "seeds = 1");
@@ -51,6 +71,40 @@ TEST(RunList, HasALineOfNames) {
   EXPECT_THAT(list, ::testing::MatchesRegex("digest +variant +seed +updates +folder +state\n"
                                             "[0-9a-f]+ +decay +1 +400 +[^ ]+/decay-1-[0-9a-f]+ +not begun\n"
                                             "[0-9a-f]+ +grow +1 +300 +[^ ]+/grow-1-[0-9a-f]+ +not begun\n"));
+}
+
+TEST(RunsOfOtherSettings, AreOfOtherContentWhereATableHasChanged) {
+  const support::TemporaryFolder folder;
+  const std::string table = folder.Write("table.csv", "1,2,a\n");
+  Study study = SmallStudy(folder, "seeds = 2");
+  for (Variant& variant : study.variants) {
+    variant.options.data.name = config::DatasetName::kCsv;
+    variant.options.data.train_file = table;
+    variant.options.data.test_examples = 1;
+    variant.options.model.name = config::ModelName::kMlp;
+  }
+  const auto told = [&] {
+    const std::vector<Trial> trials = MakeTrials(study, PlanOfSmall);
+    return RunsOfOtherSettings(study, trials, FindRuns(study, trials));
+  };
+  const std::vector<Trial> trials = MakeTrials(study, PlanOfSmall);
+  const std::vector<TrialRun> runs = FindRuns(study, trials);
+  for (size_t i = 0; i < trials.size(); ++i) PrepareFolder(runs[i].folder, trials[i]);
+  EXPECT_EQ(told(), "");
+
+  folder.Write("table.csv", "1,2,b\n");
+  const std::string expected =
+      " runs of these settings, made when the content of " + table + " was other than it is now";
+  EXPECT_EQ(told(), study.runs.string() + " holds 4" + expected);
+  study.seeds = {1};
+  EXPECT_EQ(told(), study.runs.string() + " holds 2" + expected) << "those of seed 2 differ by it besides";
+
+  // What another version wrote, with other options, tells nothing of the table.
+  for (const TrialRun& run : runs) {
+    const std::string name = TrialFile(run.folder).lexically_relative(folder.path()).string();
+    folder.Write(name, ReadFile(TrialFile(run.folder)) + "\n");
+  }
+  EXPECT_EQ(told(), study.runs.string() + " holds 4 runs of other settings (run.seed)");
 }
 
 TEST(RunsOfOtherSettings, AreToldWhereAStudyFindsNoneOfItsOwn) {

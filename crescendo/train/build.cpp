@@ -46,29 +46,39 @@ schedule::Plan BuildPlan(const config::Options& options) {
 
 distributed::WorkerPlace ThisWorker() { return distributed::FindPlace(distributed::SystemEnvironment); }
 
-Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
-  if (options.run.gpu_graphs && place.size > 1) {
-    throw UserError(fmt::format(
-        "run.gpu_graphs = true is for one worker, and this run has {}: start one, or leave it out", place.size));
-  }
+at::Device PrepareProcess(const config::Options& options, const distributed::WorkerPlace& place) {
   const at::Device device = device::ChooseDevice(options.run.device, place.local_rank);
   UseThreads(options, place.workers_on_same_cores);
   device::KeepFp32Exact();
   if (options.run.reproducible) device::RepeatBits(device);
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
   nn::UseGhostNormKernels(options.run.gpu_norm_kernels);
+  return device;
+}
+
+std::unique_ptr<nn::Model> BuildModelFor(const data::Dataset& examples, const config::Options& options,
+                                         at::Device device) {
+  std::unique_ptr<nn::Model> model =
+      nn::BuildModel(options.model, examples.ExampleShape(), examples.classes, static_cast<uint64_t>(options.run.seed));
+  model->To(device);
+  return model;
+}
+
+Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
+  if (options.run.gpu_graphs && place.size > 1) {
+    throw UserError(fmt::format(
+        "run.gpu_graphs = true is for one worker, and this run has {}: start one, or leave it out", place.size));
+  }
+  const at::Device device = PrepareProcess(options, place);
   const auto timeout = std::chrono::milliseconds(static_cast<int64_t>(1000 * options.run.worker_timeout));
   const std::shared_ptr<distributed::AllWorkers> group =
       distributed::JoinGroup(place, device, timeout, std::max(timeout, kLongestStart));
   try {
-    const auto seed = static_cast<uint64_t>(options.run.seed);
     schedule::Plan plan = BuildPlan(options);
     std::vector<int64_t> workers_of_phases = WorkersOfPhases(options, plan, place.size);
-    data::DatasetPair data = data::LoadDatasets(options.data, seed);
+    data::DatasetPair data = data::LoadDatasets(options.data, static_cast<uint64_t>(options.run.seed));
     RequireSameRun(*group, options, device, data);
-    std::unique_ptr<nn::Model> model =
-        nn::BuildModel(options.model, data.train.ExampleShape(), data.train.classes, seed);
-    model->To(device);
+    std::unique_ptr<nn::Model> model = BuildModelFor(data.train, options, device);
     std::vector<optim::Parameter> parameters;
     for (const nn::NamedTensor& parameter : model->parameters()) {
       parameters.push_back({parameter.name, parameter.value});

@@ -34,10 +34,18 @@ struct Parts {
   std::unique_ptr<optim::Optimizer> optimizer;
 };
 
-// Chooses the device, sets the number of compute threads, meets the other workers, loads the data, makes the plan and
-// the network. `place`: which worker this is; without it, the only one. UserError where another worker was started with
-// options, data or a crescendo that would train something else.
+// Prepares the process, meets the other workers, loads the data, makes the plan and the network. `place`: which worker
+// this is; without it, the only one. UserError where another worker was started with options, data or a crescendo that
+// would train something else.
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place = {});
+
+// Chooses the device, sets the number of compute threads, and whatever else of the process the options decide. `place`:
+// as below.
+at::Device PrepareProcess(const config::Options& options, const distributed::WorkerPlace& place = {});
+
+// The network of `options` for such examples, with its initial weights, on `device`.
+std::unique_ptr<nn::Model> BuildModelFor(const data::Dataset& examples, const config::Options& options,
+                                         at::Device device);
 
 // Lets this worker compute on as many threads as it should where the first `workers` compute: run.threads, or its part
 // of the cores, which those that wait leave to the others.

@@ -30,9 +30,15 @@ fs::path JsonPath(const fs::path& folder, Examples position) {
 std::optional<Examples> ParsePosition(const fs::path& json) {
   const std::string stem = json.stem().string();
   int64_t position = 0;
-  const auto [end, error] = std::from_chars(stem.data(), stem.data() + stem.size(), position);
-  if (json.extension() != ".json" || error != std::errc() || end != stem.data() + stem.size()) return std::nullopt;
+  const std::errc error = std::from_chars(stem.data(), stem.data() + stem.size(), position).ec;
+  if (error != std::errc() || json.filename() != JsonPath("", Examples{position})) return std::nullopt;
   return Examples{position};
+}
+
+bool HasNameOfCheckpoint(fs::path file) {
+  if (file.extension() == ".part" || file.extension() == ".damaged") file.replace_extension();
+  const bool is_tensors = file.extension() == ".safetensors";
+  return ParsePosition(is_tensors ? file.replace_extension(".json") : file).has_value();
 }
 
 }  // namespace
@@ -91,19 +97,25 @@ void RemoveCheckpoint(const fs::path& json) {
   fs::remove(TensorsBeside(json), ignored);
 }
 
+std::vector<fs::path> FilesOfCheckpoints(const fs::path& folder) {
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
+    if (HasNameOfCheckpoint(entry.path())) files.push_back(entry.path());
+  }
+  return files;
+}
+
 void PrepareCheckpointFolder(const fs::path& folder, Examples position) {
   std::error_code ignored;
   for (const fs::path& json : ListCheckpoints(folder)) {
     if (PositionOf(json) <= position) continue;
     for (const fs::path& file : {json, TensorsBeside(json)}) fs::rename(file, fs::path(file) += ".damaged", ignored);
   }
-  std::vector<fs::path> remains;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    const fs::path& file = entry.path();
+  for (const fs::path& file : FilesOfCheckpoints(folder)) {
     const bool alone = file.extension() == ".safetensors" && !fs::exists(fs::path(file).replace_extension(".json"));
-    if (alone || file.extension() == ".part") remains.push_back(file);
+    if (alone || file.extension() == ".part") fs::remove(file, ignored);
   }
-  for (const fs::path& file : remains) fs::remove(file, ignored);
 }
 
 CheckpointState ReadCheckpointState(const fs::path& json) { return ParseCheckpointJson(json).state; }

@@ -68,6 +68,10 @@ schedule::Examples PositionOf(const std::filesystem::path& json);
 std::filesystem::path TensorsBeside(const std::filesystem::path& json);
 void RemoveCheckpoint(const std::filesystem::path& json);
 
+// The files in a folder that have the name of a checkpoint's: of a whole one, of one that was being written (.part),
+// and of one that was set aside (.damaged). None where there is no folder.
+std::vector<std::filesystem::path> FilesOfCheckpoints(const std::filesystem::path& folder);
+
 // Makes a folder ready for a run that goes on at `position`: removes the rest of checkpoints that were being written,
 // and renames those of later positions, which the run could not use, to <name>.damaged.
 void PrepareCheckpointFolder(const std::filesystem::path& folder, schedule::Examples position);

@@ -245,13 +245,16 @@ void RequireSameData(const CheckpointState& state, const data::DatasetPair& data
   if (!differences.empty()) RefuseData(differences);
 }
 
-std::string ChangedData(const RunFolder& folder, const data::DatasetPair& data) {
+std::string ChangedData(const RunFolder& folder, const data::Dataset* train, const data::Dataset& test) {
   for (const fs::path& json : ListCheckpoints(folder.checkpoints())) {
     try {
       const CheckpointState state = ReadCheckpointState(json);  // all of a run are of the same data
-      const bool train = DigestOf(data.train) != state.train_sha256;
-      const bool test = DigestOf(data.test) != state.test_sha256;
-      return train && test ? "train set and test set" : train ? "train set" : test ? "test set" : "";
+      const bool other_train = train != nullptr && DigestOf(*train) != state.train_sha256;
+      const bool other_test = DigestOf(test) != state.test_sha256;
+      return other_train && other_test ? "train set and test set"
+             : other_train             ? "train set"
+             : other_test              ? "test set"
+                                       : "";
     } catch (const UserError&) {
       // A damaged one tells nothing.
     }

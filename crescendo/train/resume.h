@@ -60,7 +60,7 @@ Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::strin
 void RequireSameData(const CheckpointState& state, const data::DatasetPair& data);
 
 // Which of the data sets, in words, are not those that the run in `folder` was trained on; "" where none is known to
-// be another, as where no checkpoint tells.
-std::string ChangedData(const RunFolder& folder, const data::DatasetPair& data);
+// be another, as where no checkpoint tells. `train`: nullptr where only the test set is of interest.
+std::string ChangedData(const RunFolder& folder, const data::Dataset* train, const data::Dataset& test);
 
 }  // namespace crescendo::train

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <mutex>
 
@@ -15,7 +16,10 @@
 #include "crescendo/base/file.h"
 #include "crescendo/base/writable.h"
 #include "crescendo/config/describe.h"
+#include "crescendo/config/digest.h"
+#include "crescendo/report/event_log.h"
 #include "crescendo/report/plan_report.h"
+#include "crescendo/train/checkpoint.h"
 
 namespace crescendo::train {
 
@@ -40,6 +44,12 @@ fs::path NearestThatExists(fs::path path) {
   return path.empty() ? "." : path;
 }
 
+// A link to a folder elsewhere is somebody's choice, and stays.
+void RemoveIfEmpty(const fs::path& folder) {
+  std::error_code error;
+  if (fs::is_directory(fs::symlink_status(folder, error)) && fs::is_empty(folder, error)) fs::remove(folder, error);
+}
+
 }  // namespace
 
 void RunFolder::RequireUsable(const fs::path& path, bool force, std::string_view flag) {
@@ -52,11 +62,16 @@ void RunFolder::RequireUsable(const fs::path& path, bool force, std::string_view
   if (fs::exists(status) && !fs::is_directory(status)) {
     throw UserError(fmt::format("{} is a file; {} takes the folder for the run", path.string(), flag));
   }
-  for (const fs::path& file : RunFolder(path).Files()) {
-    if (force || !fs::exists(file, error)) continue;
-    throw UserError(fmt::format("{} already holds a run ({}); choose another {}{}", path.string(),
-                                file.filename().string(), flag,
-                                flag == "--out" ? ", or --force to replace that run" : ""));
+  const RunFolder folder(path);
+  const bool holds_run = folder.HoldsRun();
+  if (folder.HoldsFiles() && !(force && holds_run)) {
+    const std::string name = folder.FirstFound().filename().string();
+    const std::string replace = flag == "--out" ? ", or --force to replace that run" : "";
+    throw UserError(
+        holds_run ? fmt::format("{} already holds a run ({}); choose another {}{}", path.string(), name, flag, replace)
+                  : fmt::format("{} holds {}, which is of no run, and a run would write over it; choose another {}, or "
+                                "move it away",
+                                path.string(), name, flag));
   }
   if (const std::string reason = WhyNotWritable(NearestThatExists(path)); !reason.empty()) refuse(reason);
 }
@@ -87,17 +102,44 @@ RunFolder RunFolder::ReserveNext(const fs::path& parent, const std::string& name
   }
 }
 
-bool RunFolder::HoldsFiles() const {
+fs::path RunFolder::FirstFound() const {
   std::error_code ignored;
-  return std::ranges::any_of(Files(), [&](const fs::path& file) { return fs::exists(file, ignored); });
+  for (const fs::path& file : {config(), plan(), log(), weights(), events(), checkpoints()}) {
+    if (fs::exists(file, ignored)) return file;
+  }
+  return {};
+}
+
+bool RunFolder::HoldsRun() const {
+  std::error_code ignored;
+  if (fs::exists(log(), ignored) || (fs::exists(config(), ignored) && fs::exists(plan(), ignored))) return true;
+  std::ifstream trial(path_ / "trial.toml");  // of a study, whose run may have ended before it had any of these
+  std::string line;
+  return std::getline(trial, line) && line.starts_with(config::kTrialMark);
+}
+
+std::vector<fs::path> RunFolder::Files() const {
+  std::vector<fs::path> files = report::EventFilesIn(events());
+  const std::vector<fs::path> of_checkpoints = FilesOfCheckpoints(checkpoints());
+  files.insert(files.end(), of_checkpoints.begin(), of_checkpoints.end());
+  files.insert(files.end(), {weights(), config(), plan(), log()});
+  return files;
+}
+
+bool RunFolder::WouldClear(const fs::path& file) const {
+  std::error_code ignored;
+  return std::ranges::any_of(Files(), [&](const fs::path& ours) { return fs::equivalent(ours, file, ignored); });
 }
 
 void RunFolder::Clear() const {
   for (const fs::path& file : Files()) {
     std::error_code error;
-    fs::remove_all(file, error);
+    fs::remove(file, error);
     if (error) throw UserError(fmt::format("cannot replace {}: {}", file.string(), error.message()));
   }
+  for (const char* kind : report::kEventFolders) RemoveIfEmpty(events() / kind);
+  RemoveIfEmpty(events());
+  RemoveIfEmpty(checkpoints());
 }
 
 void RunFolder::Lock() const {

@@ -8,10 +8,10 @@
 //   weights.safetensors  what was learned, with the config inside
 #pragma once
 
-#include <array>
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "crescendo/config/options.h"
 #include "crescendo/schedule/plan.h"
@@ -21,7 +21,8 @@ namespace crescendo::train {
 class RunFolder {
  public:
   // UserError where `path`, given by `flag`, cannot become the folder of a new run: it is a file, cannot be made or
-  // written, or holds a run, which only `force` allows. Changes nothing.
+  // written, holds a run, which only `force` allows, or holds a file that a run would write over and is none of a run.
+  // Changes nothing.
   static void RequireUsable(const std::filesystem::path& path, bool force, std::string_view flag = "--out");
 
   // Makes `path` ready for a new run, with the folders above it, and locks it. UserError as above; with `force` the
@@ -41,10 +42,19 @@ class RunFolder {
   // and where nothing can be written.
   void Lock() const;
 
-  // Whether a file of a run is there.
-  bool HoldsFiles() const;
+  // Whether anything is there that has the name of what a run writes. That alone is no run: other programs have a
+  // config.toml too.
+  bool HoldsFiles() const { return !FirstFound().empty(); }
 
-  // Removes the files of a run, and nothing else. UserError where one cannot be.
+  // Whether a run is there, by what only a run has: a log, its config beside its plan, or the config that a study gave
+  // it.
+  bool HoldsRun() const;
+
+  // Whether Clear would remove this file.
+  bool WouldClear(const std::filesystem::path& file) const;
+
+  // Removes the files that a run writes, by their names, and its folders where nothing else is in them. UserError where
+  // a file cannot be removed.
   void Clear() const;
 
   void WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const;
@@ -58,9 +68,12 @@ class RunFolder {
   std::filesystem::path weights() const { return path_ / "weights.safetensors"; }
 
  private:
-  std::array<std::filesystem::path, 6> Files() const {
-    return {config(), plan(), log(), weights(), events(), checkpoints()};
-  }
+  // Of what a run writes, the first that is there; "" where none is.
+  std::filesystem::path FirstFound() const;
+
+  // What a run may have written, and more may be there than is. The log is last: what was cleared in part is still a
+  // run.
+  std::vector<std::filesystem::path> Files() const;
 
   std::filesystem::path path_;
 };

@@ -12,8 +12,11 @@
 #include "crescendo/base/error.h"
 #include "crescendo/base/version.h"
 #include "crescendo/config/describe.h"
+#include "crescendo/config/difference.h"
 #include "crescendo/config/load.h"
+#include "crescendo/data/csv.h"
 #include "crescendo/device/device.h"
+#include "crescendo/distributed/local_group.h"
 #include "crescendo/report/log_continuation.h"
 #include "crescendo/train/archive.h"
 #include "crescendo/train/checkpointer.h"
@@ -92,7 +95,7 @@ void Keep(const RunFolder& folder, const Parts& parts, const config::Options& re
   const bool finished = end == report::RunEnd::kFinished;
   const auto save_weights = [&] {
     try {
-      SaveWeights(folder.weights(), *parts.model, recorded, end);
+      SaveWeights(folder.weights(), *parts.model, recorded, parts.data.table, end);
     } catch (const std::exception& error) {
       trainer.Fail(error);
     }
@@ -181,6 +184,16 @@ std::vector<Observer*> Joined(Archive& archive, const std::vector<Observer*>& wa
   return observers;
 }
 
+// One without the other would be no run, and in the way of the next.
+void WriteConfigAndPlanOrNothing(const RunFolder& folder, const config::Options& recorded, const schedule::Plan& plan) {
+  try {
+    folder.WriteConfigAndPlan(recorded, plan);
+  } catch (...) {
+    folder.Clear();
+    throw;
+  }
+}
+
 // A run that begins at `start`, in a fresh folder.
 report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Options& recorded,
                         const report::RunHeader& header, const RunPosition& start,
@@ -188,12 +201,63 @@ report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Opt
   if (!writes) return Execute(folder, parts, recorded, header, start, nullptr, {}, stop);
   // config.toml is what makes the folder a run. That of a branch has to know by then that it is one.
   const bool is_branch = !header.branched_from.empty();
-  if (!is_branch) folder.WriteConfigAndPlan(recorded, parts.plan);
+  if (!is_branch) WriteConfigAndPlanOrNothing(folder, recorded, parts.plan);
   Archive archive(folder);
   const std::vector<Observer*> observers = Joined(archive, watchers);
-  for (Observer* observer : observers) observer->OnHeader(header);
+  for (Observer* observer : observers) {
+    observer->OnHeader(header);
+    for (const std::string& warning : parts.data.warnings) observer->OnWarning(warning);
+  }
   if (is_branch) folder.WriteConfigAndPlan(recorded, parts.plan);
   return Execute(folder, parts, recorded, header, start, &archive, observers, stop);
+}
+
+// What was trained decides how rows become inputs. UserError where `options` would have it otherwise.
+void RequireSameEncoding(const config::Options& trained, const config::Options& options) {
+  for (const config::Difference& difference : config::DifferencesBetween(trained, options)) {
+    for (const char* key : {"data.label_column", "data.categorical_columns", "data.ignored_columns", "data.missing"}) {
+      if (difference.key != key) continue;
+      throw UserError(
+          fmt::format("{} = {}: the weights were trained with {}, and rows are made inputs as they were for "
+                      "training; leave it out, and bring the table into the form of the trained one",
+                      key, difference.after, difference.before));
+    }
+  }
+}
+
+// The options for testing on a table. Of a run without a test file, data.test_examples counts the last rows of the
+// train file, which says nothing of a test file that is given now.
+config::Options OptionsForTable(const std::filesystem::path& weights, const std::vector<std::string>& overrides) {
+  const config::Options trained = ReadOptions(weights, {});
+  config::Options options = ReadOptions(weights, overrides);
+  RequireSameEncoding(trained, options);
+  const bool count_is_given = std::any_of(overrides.begin(), overrides.end(), [](const std::string& change) {
+    return change.starts_with("data.test_examples=");
+  });
+  const bool first_test_file = trained.data.test_file.empty() && !options.data.test_file.empty();
+  if (first_test_file && !count_is_given) options.data.test_examples = 0;
+  return options;
+}
+
+// `train`: as in ChangedData.
+void WarnOfOtherData(const std::filesystem::path& weights, const data::Dataset* train, const data::Dataset& test,
+                     const Warn& warn) {
+  const RunFolder folder(weights.parent_path());
+  if (weights != folder.weights()) return;
+  const std::string changed = ChangedData(folder, train, test);
+  if (changed.empty()) return;
+  warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
+}
+
+Evaluation EvaluateOnTable(const std::filesystem::path& weights, const data::TableEncoding& encoding,
+                           const config::Options& options, const Warn& warn) {
+  const at::Device device = PrepareProcess(options);
+  const data::Dataset test = data::LoadTestRows(options.data, encoding);
+  const std::unique_ptr<nn::Model> model = BuildModelFor(test, options, device);
+  LoadWeights(weights, *model);
+  WarnOfOtherData(weights, nullptr, test, warn);
+  distributed::LocalGroup alone;
+  return Evaluate(*model, test, device, options.run.precision, alone);
 }
 
 }  // namespace
@@ -273,14 +337,18 @@ Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<
                            const Warn& warn) {
   const std::filesystem::path file = WeightsAt(path);
   const config::Options options = ReadOptions(file, overrides);
+  if (options.data.name == config::DatasetName::kCsv) {
+    if (const auto encoding = ReadTableEncoding(file)) {
+      return EvaluateOnTable(file, *encoding, OptionsForTable(file, overrides), warn);
+    }
+    warn(
+        fmt::format("{} was written before weights held how their table was encoded, so that is measured on the train "
+                    "file again: with another train file than the run's, loss and accuracy are wrong",
+                    file.string()));
+  }
   Parts parts = Build(options);
   LoadWeights(file, *parts.model);
-  if (const RunFolder folder(file.parent_path()); file == folder.weights()) {
-    const std::string changed = ChangedData(folder, parts.data);
-    if (!changed.empty()) {
-      warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
-    }
-  }
+  WarnOfOtherData(file, &parts.data.train, parts.data.test, warn);
   return Evaluate(*parts.model, parts.data.test, parts.device, options.run.precision, *parts.group);
 }
 

@@ -39,8 +39,9 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
                              const distributed::WorkerPlace& place = {});
 
 // Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
-// with; `overrides` ("key=value") for what differs here, as data.folder. Data that the run was not trained on are a
-// warning.
+// with; `overrides` ("key=value") for what differs here, as data.folder. Other data than those of the run are a
+// warning. The rows of a table become inputs as they did for training, and of it only the test rows are read; weights
+// too old to say how are evaluated by what the train file says now, with a warning.
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                            const Warn& warn);
 

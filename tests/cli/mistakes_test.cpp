@@ -68,7 +68,8 @@ TEST_F(Mistakes, OfAConfigAreToldWithTheirPlace) {
             {"reference.boundaries=['1ep','200sp']"},
             "command line: reference.boundaries=['1ep','200sp']: reference.boundaries: positions must increase"},
            {"", {"schedule.max_batch=99999999999999999999"}, "command line: schedule.max_batch=99999999999999999999: "},
-           {"", {"=9"}, "command line: =9: "},
+           {"", {"=9"}, "command line: =9: an option is set by section.key=value without spaces, such as "},
+           {"", {"schedule.max_batch", "=", "100"}, "command line: =: an option is set by section.key=value without "},
            {"",
             {"schedule.length=9999999999999999ep"},
             "command line: schedule.length=9999999999999999ep: schedule.length: 10000000000000000ep is not a place"},
@@ -191,6 +192,7 @@ TEST_F(Mistakes, OneKindOfFileInThePlaceOfAnotherIsToldWithWhatTakesIt) {
 }
 
 TEST_F(Mistakes, UnreadableConfigsAreNamed) {
+  folder_.Write("run/config.toml", "");
   folder_.Write("utf16.toml", std::string("\xff\xfe[\0d\0", 6));
   folder_.Write("round.toml", "base = 'round.toml'\n");
   struct Case {
@@ -199,7 +201,9 @@ TEST_F(Mistakes, UnreadableConfigsAreNamed) {
   };
   for (const Case& wrong :
        {Case{"none.toml", "cannot read none.toml: No such file or directory"},
-        Case{".", "cannot read .: it is a folder"}, Case{"utf16.toml", "utf16.toml:1:1: "},
+        Case{".", "cannot read .: it is a folder"},
+        Case{"run", "cannot read run: it is a folder; its config is run/config.toml"},
+        Case{"utf16.toml", "utf16.toml:1:1: "},
         Case{"round.toml", "round.toml:1:8: base = \"round.toml\": files that are based on each other"}}) {
     const ProcessResult result = Crescendo({"plan", wrong.file});
     EXPECT_EQ(result.exit_code, 2) << wrong.file;

@@ -73,6 +73,10 @@ TEST_F(PlanCommand, WorkersOfEachPhaseWhereTheyGrow) {
   EXPECT_THAT(Output({"small.toml", "run.workers=grow"}),
               HasSubstr("\nworkers: one for each 8 examples of the batch (run.worker_batch)"));
   EXPECT_THAT(Output({"small.toml"}), Not(HasSubstr("workers")));
+  const ProcessResult fixed = Crescendo({"plan", "small.toml", "--ranks", "3"});
+  EXPECT_EQ(fixed.exit_code, 2);
+  EXPECT_THAT(fixed.errors, StartsWith("crescendo: --ranks 3 means something only with run.workers = grow, and in "
+                                       "small.toml the workers are fixed"));
 }
 
 TEST_F(PlanCommand, CsvIsTheJsonInRows) {

@@ -1,5 +1,7 @@
 // crescendo train and eval: what a run leaves behind, and that its numbers come back.
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 
 #include "tests/cli/program.h"
 
@@ -17,6 +19,12 @@ using ::testing::Not;
 using ::testing::StartsWith;
 
 class TrainCommand : public ProgramTest {};
+
+struct Evaluated {
+  int examples = 0;
+  double loss = 0;
+  double accuracy = 0;
+};
 
 // The memory kept for the ghosts of an earlier batch does not stay beside that of the present one.
 TEST_F(TrainCommand, PeakMemoryIsThatOfTheLargestMicroBatch) {
@@ -130,6 +138,60 @@ TEST_F(TrainCommand, ReplacesARunOnlyWhenTold) {
   EXPECT_EQ(branch.errors, "crescendo: run already holds a run (config.toml); choose another --branch\n");
 }
 
+TEST_F(TrainCommand, ForceRemovesOnlyWhatARunWrites) {
+  TrainSmall();
+  const std::vector<std::string> mine = {"checkpoints/model.safetensors", "checkpoints/12.json", "events/notes.txt",
+                                         "events/by_updates/events.out.tfevents.1.other", "data/table.csv"};
+  for (const std::string& name : mine) folder_.Write("run/" + name, "mine");
+  folder_.Write("run/checkpoints/000000009999.json.damaged", "");
+  const auto events = [&] {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_ / "run/events/by_examples")) names.push_back(entry.path());
+    return names;
+  };
+  const std::vector<std::string> before = events();
+  ASSERT_EQ(before.size(), 1);
+  const ProcessResult forced = Crescendo({"train", "small.toml", "--out", "run", "--force", "schedule.length=3ep",
+                                          "reference.boundaries=['1ep']", "checkpoint.at_end=false"});
+  EXPECT_EQ(forced.exit_code, 0) << forced.errors;
+  for (const std::string& name : mine) EXPECT_EQ(Read("run/" + name), "mine");
+  EXPECT_FALSE(Exists("run/checkpoints/000000009999.json.damaged"));
+  EXPECT_FALSE(Exists("run/checkpoints/000000000960.json")) << "of the old run, that was longer";
+  EXPECT_EQ(events().size(), 1);
+  EXPECT_NE(events(), before);
+}
+
+TEST_F(TrainCommand, AFolderThatOnlyHasFilesOfSuchNamesIsNeverReplaced) {
+  for (const char* name : {"config.toml", "plan.json", "weights.safetensors", "events/mine", "checkpoints/mine"}) {
+    const std::string folder = std::string("of_") + name[0] + name[1];
+    folder_.Write(folder + "/" + name, "mine");
+    const std::string shown = fs::path(name).begin()->string();
+    for (const char* force : {"", "--force"}) {
+      std::vector<std::string> arguments = {"train", "small.toml", "--out", folder};
+      if (*force != '\0') arguments.emplace_back(force);
+      const ProcessResult refused = Crescendo(arguments);
+      EXPECT_EQ(refused.exit_code, 2);
+      EXPECT_EQ(refused.errors, "crescendo: " + folder + " holds " + shown +
+                                    ", which is of no run, and a run would write over it; choose another --out, or "
+                                    "move it away\n");
+    }
+    EXPECT_EQ(Read(folder + "/" + name), "mine");
+  }
+}
+
+TEST_F(TrainCommand, ForceDoesNotRemoveTheConfigItWasGiven) {
+  TrainSmall();
+  folder_.Write("based.toml", "base = 'run/config.toml'\n");
+  const std::string log = Read("run/run.jsonl");
+  for (const char* config : {"run/config.toml", "based.toml"}) {
+    const ProcessResult refused = Crescendo({"train", config, "--out", "run", "--force"});
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.errors, StartsWith("crescendo: run/config.toml says how to train, and --force would remove it "
+                                           "with the run in run; copy it elsewhere"));
+  }
+  EXPECT_EQ(Read("run/run.jsonl"), log);
+}
+
 TEST_F(TrainCommand, DoesNotReplaceARunByOneThatCannotStart) {
   TrainSmall();
   const std::string weights = Read("run/weights.safetensors");
@@ -191,6 +253,8 @@ TEST_F(TrainCommand, EvalAndDigestSayThatTheDataHaveChanged) {
   EXPECT_EQ(Crescendo({"eval", "run"}).errors, "");
   EXPECT_EQ(Crescendo({"digest", "run"}).errors, "");
   const std::string warning = "crescendo: warning: these are not the data that the run was trained on; what differs: ";
+  folder_.Write("table.csv", "9" + table);  // a train row, and what was measured on it is in the weights
+  EXPECT_EQ(Crescendo({"eval", "run"}).errors, "");
   folder_.Write("table.csv", table.substr(0, table.rfind(',')) + ",up\n");  // the last row, which is tested on
   ProcessResult evaluated = Crescendo({"eval", "run"});
   EXPECT_EQ(evaluated.errors, warning + "test set\n");
@@ -198,12 +262,104 @@ TEST_F(TrainCommand, EvalAndDigestSayThatTheDataHaveChanged) {
   folder_.Write("table.csv", table + "3,4,up\n");
   evaluated = Crescendo({"eval", "run"});
   EXPECT_EQ(evaluated.exit_code, 0);
-  EXPECT_EQ(evaluated.errors, warning + "train set and test set\n");
+  EXPECT_EQ(evaluated.errors, warning + "test set\n");
   EXPECT_THAT(evaluated.output, HasSubstr("test examples 60, loss "));
   EXPECT_EQ(
       Crescendo({"digest", "run"}).errors,
       "crescendo: warning: the train set had 240 examples when the run was trained and has 241 now: order and run "
       "are of these\n");
+}
+
+// Columns are scaled and classes numbered as they were for training, whatever rows are given: so the parts make up the
+// whole, though each has other means and only one of the classes, and the train file is not needed.
+TEST_F(TrainCommand, EvalMakesNewRowsInputsAsTheTrainRowsWere) {
+  TrainSmall();
+  const auto evaluate = [&](const std::vector<std::string>& changes) {
+    std::vector<std::string> arguments = {"eval", "run"};
+    arguments.insert(arguments.end(), changes.begin(), changes.end());
+    const ProcessResult result = Crescendo(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    Evaluated evaluated;
+    EXPECT_EQ(std::sscanf(result.output.c_str(), "test examples %d, loss %lf, accuracy %lf", &evaluated.examples,
+                          &evaluated.loss, &evaluated.accuracy),
+              3)
+        << result.output;
+    return evaluated;
+  };
+  const Evaluated whole = evaluate({});
+  const std::vector<std::string> rows = Lines(Read("table.csv"));
+  fs::remove(folder_ / "table.csv");
+  Evaluated sum;
+  for (const char* label : {"right", "up", "between"}) {
+    std::string part;
+    int count = 0;
+    for (size_t i = rows.size() - 60; i < rows.size(); ++i) {
+      if (!rows[i].ends_with(label)) continue;
+      part += rows[i] + "\n";
+      ++count;
+    }
+    ASSERT_GT(count, 1) << label;
+    folder_.Write("part.csv", part);
+    const Evaluated of_part = evaluate({"data.test_file=part.csv"});
+    EXPECT_EQ(of_part.examples, count) << "all of them, though the run tested on the last 60 of its table";
+    sum.examples += count;
+    sum.loss += of_part.loss * count / 60;
+    sum.accuracy += of_part.accuracy * count / 60;
+    EXPECT_EQ(evaluate({"data.test_file=part.csv", "data.test_examples=1"}).examples, 1);
+  }
+  EXPECT_EQ(sum.examples, whole.examples);
+  EXPECT_NEAR(sum.loss, whole.loss, 2e-6);
+  EXPECT_NEAR(sum.accuracy, whole.accuracy, 0.02);
+
+  const ProcessResult other = Crescendo({"eval", "run", "data.test_file=part.csv", "data.ignored_columns=[0]"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.errors,
+              AllOf(HasSubstr("data.ignored_columns = [0]: the weights were trained with []"), IsForPeople()));
+}
+
+// The weights with another text under `key` of their metadata, or without the key.
+std::string WithMetadata(const std::string& weights, const char* key, const char* text) {
+  uint64_t length = 0;
+  std::memcpy(&length, weights.data(), sizeof length);
+  json header = json::parse(weights.substr(sizeof length, length));
+  json& metadata = header["__metadata__"];
+  EXPECT_TRUE(metadata.contains(key));
+  metadata.erase(key);
+  if (text != nullptr) metadata[key] = text;
+  std::string changed = header.dump();
+  changed.resize((changed.size() + 7) / 8 * 8, ' ');
+  const uint64_t new_length = changed.size();
+  return std::string(reinterpret_cast<const char*>(&new_length), sizeof new_length) + changed +
+         weights.substr(sizeof length + length);
+}
+
+TEST_F(TrainCommand, EvalOfOlderWeightsMeasuresTheTableAgainAndWarns) {
+  TrainSmall();
+  const ProcessResult ordinary = Crescendo({"eval", "run"});
+  const std::string weights = Read("run/weights.safetensors");
+  folder_.Write("run/weights.safetensors", WithMetadata(weights, "crescendo.table", nullptr));
+  const ProcessResult older = Crescendo({"eval", "run"});
+  EXPECT_EQ(older.output, ordinary.output);
+  EXPECT_THAT(older.errors, AllOf(StartsWith("crescendo: warning: run/weights.safetensors was written before weights "
+                                             "held how their table was encoded"),
+                                  HasSubstr("loss and accuracy are wrong")));
+  folder_.Write("run/weights.safetensors", WithMetadata(weights, "crescendo.table", "{}"));
+  const ProcessResult damaged = Crescendo({"eval", "run"});
+  EXPECT_EQ(damaged.exit_code, 2);
+  EXPECT_THAT(damaged.errors, AllOf(HasSubstr("run/weights.safetensors: its metadata \"crescendo.table\" cannot be "
+                                              "understood: something is missing"),
+                                    IsForPeople()));
+}
+
+TEST_F(TrainCommand, WarnsOfAFirstRowThatLooksLikeAHeader) {
+  std::string table = "where,class\n";
+  for (int i = 0; i < 300; ++i) table += i % 3 == 0 ? "here,a\n" : "there,b\n";
+  folder_.Write("table.csv", table);
+  const std::vector<std::string> arguments = {"train", "small.toml", "--out", "run", "data.categorical_columns=[0]"};
+  const ProcessResult result = Crescendo(arguments);
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_THAT(result.errors, HasSubstr("crescendo: warning: the first row of "));
+  EXPECT_THAT(result.errors, HasSubstr("table.csv looks like the columns' names"));
 }
 
 TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
@@ -215,7 +371,15 @@ TEST_F(TrainCommand, EvalSaysWhatIsNoRun) {
   folder_.Write("cut.safetensors", Read("run/weights.safetensors").substr(0, 1000));
   fs::create_directory(folder_ / "empty");
   folder_.Write("killed/run.jsonl", "");
+  std::string checkpoint;
+  for (const auto& entry : fs::directory_iterator(folder_ / "run/checkpoints")) {
+    if (entry.path().extension() == ".safetensors") {
+      checkpoint = "run/checkpoints/" + entry.path().filename().string();
+    }
+  }
+  ASSERT_NE(checkpoint, "");
   for (const Case& wrong : std::vector<Case>{
+           {{checkpoint}, " is a checkpoint; `crescendo eval /"},
            {{"nowhere"}, "cannot read nowhere: No such file or directory"},
            {{"empty"}, "cannot read empty/weights.safetensors: No such file or directory"},
            {{"killed"},

@@ -151,6 +151,11 @@ TEST_F(Kill, OfSigtermKeepsTheStateAndSaysHowToGoOn) {
   const ProcessResult again = RunProcess({CRESCENDO_PROGRAM, "resume", (folder_ / "killed").string()});
   EXPECT_EQ(again.exit_code, 0);
   EXPECT_THAT(again.output, HasSubstr("has finished"));
+  EXPECT_EQ(again.errors, "");
+  const ProcessResult longer =
+      RunProcess({CRESCENDO_PROGRAM, "resume", (folder_ / "killed").string(), "schedule.length=9ep"});
+  EXPECT_EQ(longer.exit_code, 0);
+  EXPECT_THAT(longer.errors, HasSubstr("schedule.length=9ep changes nothing: the run has finished"));
 }
 
 // Two epochs are 400 examples. The branch's own checkpoints would come at its end only.

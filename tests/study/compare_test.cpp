@@ -248,6 +248,21 @@ TEST_F(CompareTest, RunsOnDifferentDataGetNoVerdict) {
   }
 }
 
+TEST_F(CompareTest, RunsAgainOnAChangedTableAndSaysWhy) {
+  WriteStudy("");
+  const auto first = Call({"compare", "study.toml"});
+  ASSERT_EQ(first.exit_code, 0) << first.errors;
+  EXPECT_THAT(first.errors, Not(HasSubstr("warning")));
+  folder_.Write("table.csv", ReadFile(folder_ / "table.csv") + "1,2,below\n");
+  const std::string warning = "crescendo: warning: runs holds 4 runs of these settings, made when the content of ";
+  EXPECT_THAT(Call({"compare", "study.toml", "--list"}).errors, HasSubstr(warning));
+  EXPECT_THAT(Call({"report", "study.toml"}).errors, HasSubstr("table.csv was other than it is now"));
+  const auto again = Call({"compare", "study.toml"});
+  EXPECT_EQ(again.exit_code, 0) << again.errors;
+  EXPECT_THAT(again.errors, ::testing::StartsWith(warning));
+  EXPECT_EQ(Call({"compare", "study.toml", "--list"}).errors, "");
+}
+
 TEST_F(CompareTest, MistakesAreToldAndNothingIsRun) {
   WriteStudy("sedes = 3");
   const auto unknown = Call({"compare", "study.toml"});
