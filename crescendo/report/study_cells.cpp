@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 
+#include "crescendo/config/describe.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/report/text_table.h"
 
@@ -160,6 +162,15 @@ std::string Origin(const StudyResults& results, const StudySummary& summary) {
   if (!results.overrides.empty()) origin += fmt::format(" with {}", fmt::join(results.overrides, " "));
   if (!summary.begun.empty()) origin += fmt::format("{}begun {}", origin.empty() ? "" : ", ", summary.begun);
   return origin;
+}
+
+std::string ReferenceConfig(const StudyResults& results) {
+  config::Options options = results.variants[results.reference].options;
+  for (std::string* file : {&options.data.train_file, &options.data.test_file}) {
+    const std::string from_here = std::filesystem::path(*file).lexically_proximate(std::filesystem::current_path());
+    if (!from_here.starts_with("..")) *file = from_here;
+  }
+  return config::ToToml(options);
 }
 
 std::string Unfinished(const StudySummary& summary) {

@@ -1,7 +1,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "crescendo/config/describe.h"
+#include "crescendo/report/study_cells.h"
 #include "crescendo/report/study_text.h"
 
 namespace crescendo::report {
@@ -145,7 +145,7 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"file", results.file},
                {"overrides", results.overrides},
                {"note", results.note},
-               {"config", config::ToToml(results.variants[results.reference].options)},
+               {"config", ReferenceConfig(results)},
                {"begun", summary.begun},
                {"equal", results.equal},
                {"margin", results.margin},

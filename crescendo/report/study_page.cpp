@@ -5,7 +5,6 @@
 
 #include <string_view>
 
-#include "crescendo/config/describe.h"
 #include "crescendo/report/markup.h"
 #include "crescendo/report/study_cells.h"
 #include "crescendo/report/study_text.h"
@@ -125,10 +124,9 @@ std::string CostTable(const StudyResults& results, const StudySummary& summary) 
 }
 
 // What the table of differences leaves out: all that the variants have in common.
-std::string ReferenceConfig(const StudyResults& results) {
-  const StudyVariant& reference = results.variants[results.reference];
+std::string ConfigDetails(const StudyResults& results) {
   return fmt::format("<details id=\"config\"><summary>Config of {}, whole</summary>\n<pre>{}</pre></details>\n",
-                     Escaped(reference.name), Escaped(config::ToToml(reference.options)));
+                     Escaped(results.variants[results.reference].name), Escaped(ReferenceConfig(results)));
 }
 
 std::string DifferenceTable(const StudyResults& results, const StudySummary& summary) {
@@ -186,7 +184,7 @@ std::string StudyPage(const StudyResults& results, const StudySummary& summary) 
       "</noscript>\n<div class=\"figures\" id=\"figures\"></div>\n";
   out += CostTable(results, summary);
   out += DifferenceTable(results, summary);
-  out += ReferenceConfig(results);
+  out += ConfigDetails(results);
   out += fmt::format("<h2>Machine and program</h2>\n<p class=\"soft\">{}</p>\n<p class=\"soft\">crescendo {}</p>\n",
                      Escaped(fmt::format("{}", fmt::join(summary.machines, "; "))),
                      Escaped(fmt::format("{}", fmt::join(summary.commits, ", "))));

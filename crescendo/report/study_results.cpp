@@ -214,8 +214,8 @@ std::vector<OptionDifference> Differences(const StudyResults& results) {
   return differences;
 }
 
-// The variant whose equal runs took the most different times, where that is so much that the machine did other work
-// meanwhile or was not always as fast; else none.
+// The variant whose equal runs took the most different times, where that is too much to tell what an update costs:
+// the machine did other work meanwhile, or its speed changes. Else none.
 const VariantSummary* MostUneven(const StudySummary& summary) {
   constexpr double kMost = 1.5;  // of the longest over the shortest
   const auto spread = [](const VariantSummary& row) {
@@ -230,7 +230,7 @@ std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const Study
   if (sizes > 1) return "the networks differ in size";
   if (!summary.seconds_compare) return "the runs differ in machine, device or threads";
   if (const VariantSummary* uneven = MostUneven(summary)) {
-    return fmt::format("equal runs of {} took {} to {} s, so the machine did other work meanwhile",
+    return fmt::format("equal runs of {} took {} to {} s, so the machine was not equally fast throughout",
                        uneven->analysis.name, SecondsText(uneven->seconds_range.low),
                        SecondsText(uneven->seconds_range.high));
   }

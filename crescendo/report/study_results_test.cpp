@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -137,7 +138,7 @@ TEST(StudySummary, SaysWhyThereIsNoEstimateForWorkers) {
                      [](auto& variant, auto& run) {
                        if (variant.name == "grow" && run.seed == 2) run.log->summary.footer->train_seconds *= 1.6;
                      }),
-              HasSubstr(": equal runs of grow took 249 to 398 s, so the machine did other work meanwhile."));
+              HasSubstr(": equal runs of grow took 249 to 398 s, so the machine was not equally fast throughout."));
   EXPECT_THAT(reason(study,
                      [](auto&, auto& run) {
                        for (auto& [batch, cost] : run.log->costs) cost.updates = cost.examples / 128;
@@ -338,6 +339,14 @@ TEST(StudyText, JsonHoldsAllOfIt) {
   EXPECT_EQ(json["variants"][3]["failed_settings"]["examples"].size(), 2);
   EXPECT_EQ(json["variants"][3]["runs"][4]["parts"][0]["commit"], "0123456789ab");
   EXPECT_THAT(std::string(json["config"]), HasSubstr("[schedule]\nlength = \"40ep\""));
+
+  StudyResults of_table = FixtureStudy();
+  of_table.variants[0].options.data.name = config::DatasetName::kCsv;
+  of_table.variants[0].options.data.train_file = std::filesystem::current_path() / "tables/a.csv";
+  of_table.variants[0].options.data.test_file = "/elsewhere/b.csv";
+  const auto config = nlohmann::json::parse(StudyJson(of_table, Summarize(of_table)))["config"].get<std::string>();
+  EXPECT_THAT(config, HasSubstr("train_file = \"tables/a.csv\""));
+  EXPECT_THAT(config, HasSubstr("test_file = \"/elsewhere/b.csv\""));
   EXPECT_TRUE(json["variants"][0]["comparison"].is_null());
 }
 
