@@ -165,7 +165,9 @@ std::string Origin(const StudyResults& results, const StudySummary& summary) {
 }
 
 std::string ReferenceConfig(const StudyResults& results) {
-  config::Options options = results.variants[results.reference].options;
+  const StudyVariant& reference = results.variants[results.reference];
+  config::Options options = reference.options;
+  if (!reference.runs.empty()) options.run.seed = reference.runs.front().seed;
   for (std::string* file : {&options.data.train_file, &options.data.test_file}) {
     const std::string from_here = std::filesystem::path(*file).lexically_proximate(std::filesystem::current_path());
     if (!from_here.starts_with("..")) *file = from_here;

@@ -98,7 +98,7 @@ Json RunJson(const StudyRun& run) {
             {"machine", record.machine},
             {"device", record.device}};
   };
-  json["parts"] = {part(run.log->summary.header)};
+  json["parts"] = Json::array({part(run.log->summary.header)});
   for (const ResumeRecord& resume : run.log->summary.resumes) json["parts"].push_back(part(resume));
   if (!run.log->summary.footer) return json;
   const RunFooter& footer = *run.log->summary.footer;

@@ -151,12 +151,16 @@ VariantCurves CurvesOf(const std::vector<const StudyRun*>& runs) {
     if (furthest == nullptr || reached(*run) > reached(*furthest)) furthest = run;
   }
   VariantCurves curves{accuracies.Points(), losses.Points(), {}};
-  if (furthest == nullptr) return curves;
-  curves.settings = SettingsToTheEnd(*furthest->log);
-  for (SettingPoint& point : curves.settings) {
-    const double last = curves.losses.empty() ? 0 : curves.losses.back().examples;
-    if (last > 0) point.seconds = SecondsAt(curves.losses, std::min(point.examples, last));
-  }
+  if (furthest != nullptr) curves.settings = SettingsToTheEnd(*furthest->log);
+  if (curves.losses.empty()) return curves;
+  // The losses come most often: theirs is the clock of all.
+  const auto put_on_the_clock = [&](auto& points) {
+    for (auto& point : points) {
+      point.seconds = SecondsAt(curves.losses, std::min(point.examples, curves.losses.back().examples));
+    }
+  };
+  put_on_the_clock(curves.accuracies);
+  put_on_the_clock(curves.settings);
   return curves;
 }
 
@@ -225,15 +229,21 @@ const VariantSummary* MostUneven(const StudySummary& summary) {
   return spread(*most) > kMost ? &*most : nullptr;
 }
 
-// Why costs cannot be told apart; "" where they can.
-std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const StudySummary& summary) {
-  if (sizes > 1) return "the networks differ in size";
-  if (!summary.seconds_compare) return "the runs differ in machine, device or threads";
+// Why seconds of one variant do not compare with another's; "" where they do.
+std::string WhyNoTimeRatio(const StudySummary& summary) {
+  if (summary.machines.size() > 1) return "the runs differ in machine, device or threads";
   if (const VariantSummary* uneven = MostUneven(summary)) {
     return fmt::format("equal runs of {} took {} to {} s, so the machine was not equally fast throughout",
                        uneven->analysis.name, SecondsText(uneven->seconds_range.low),
                        SecondsText(uneven->seconds_range.high));
   }
+  return "";
+}
+
+// Why costs cannot be told apart; "" where they can.
+std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const StudySummary& summary) {
+  if (sizes > 1) return "the networks differ in size";
+  if (const std::string reason = WhyNoTimeRatio(summary); !reason.empty()) return reason;
   if (!estimate.separable()) {
     return "all updates had nearly the same batch, which does not tell what an update costs from what its examples do";
   }
@@ -290,16 +300,16 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
 
 // The largest relative deviation of what a variant's noise was from what the reference schedule asked for, in percent.
 struct NoiseDeviation {
-  double held = 0;   // in the form that the plan holds equal
-  double exact = 0;  // in the exact form, where it is another
+  double held = -1;   // in the form that the plan holds equal; -1: not known
+  double exact = -1;  // in the exact form; of a reference whose batch is all there is it is 0, and nothing compares
 };
 
-NoiseDeviation NoiseDeviationOf(const StudyVariant& variant, const std::vector<SettingPoint>& settings,
-                                int64_t train_examples) {
+NoiseDeviation NoiseDeviationOf(const StudyVariant& variant, const std::vector<SettingPoint>& settings) {
   using schedule::Examples;
   const schedule::NoiseLaw held{variant.options.schedule.rule, variant.options.schedule.noise_form};
   const schedule::NoiseLaw exact{held.rule, schedule::NoiseForm::kExact};
-  const Examples all{train_examples};
+  const auto begun = std::ranges::find_if(variant.runs, [](const StudyRun& run) { return run.log.has_value(); });
+  const Examples all{begun->log->summary.header.train_examples};
   const Examples batch{variant.options.reference.global_batch};
   NoiseDeviation largest;
   for (const SettingPoint& point : settings) {
@@ -319,18 +329,19 @@ std::string DeviationText(double percent, const std::string& variant) {
   return percent < 0.005 ? "below 0.01 %" : fmt::format("{:.2f} % ({})", percent, variant);
 }
 
-// A variant whose [reference] is another has another noise to follow: its deviation from that one would say nothing.
+// A variant whose [reference], rule or form is another has another noise to follow: its deviation from that one would
+// say nothing.
 std::string NoiseSentence(const StudyResults& results, const StudySummary& summary) {
   const auto has_another = [&](size_t variant) {
     return std::ranges::any_of(summary.differences, [&](const OptionDifference& difference) {
-      return difference.key.starts_with("reference.") &&
-             difference.values[variant] != difference.values[results.reference];
+      const bool decides = difference.key.starts_with("reference.") || difference.key == "schedule.rule" ||
+                           difference.key == "schedule.noise_form";
+      return decides && difference.values[variant] != difference.values[results.reference];
     });
   };
-  NoiseDeviation largest{-1, -1};
+  NoiseDeviation largest;
   std::string farthest;
   std::string farthest_exact;
-  bool always_exact = true;
   std::vector<std::string> others;
   for (size_t i = 0; i < results.variants.size(); ++i) {
     const std::vector<SettingPoint>& settings = summary.variants[i].curves.settings;
@@ -340,8 +351,7 @@ std::string NoiseSentence(const StudyResults& results, const StudySummary& summa
       continue;
     }
     const StudyVariant& variant = results.variants[i];
-    const NoiseDeviation deviation = NoiseDeviationOf(variant, settings, summary.train_examples);
-    always_exact = always_exact && variant.options.schedule.noise_form == schedule::NoiseForm::kExact;
+    const NoiseDeviation deviation = NoiseDeviationOf(variant, settings);
     if (deviation.held > largest.held) farthest = variant.name;
     if (deviation.exact > largest.exact) farthest_exact = variant.name;
     largest = {std::max(largest.held, deviation.held), std::max(largest.exact, deviation.exact)};
@@ -349,15 +359,17 @@ std::string NoiseSentence(const StudyResults& results, const StudySummary& summa
   std::vector<std::string> parts;
   if (largest.held >= 0) {
     std::string text = "largest deviation from the reference's noise: " + DeviationText(largest.held, farthest);
-    if (!always_exact) {
-      text += fmt::format(" in the small-batch form, which is what was held equal; {} in the exact form",
-                          DeviationText(largest.exact, farthest_exact));
+    const bool is_exact =
+        results.variants[results.reference].options.schedule.noise_form == schedule::NoiseForm::kExact;
+    if (!is_exact) text += " in the small-batch form, which is what was held equal";
+    if (!is_exact && largest.exact >= 0) {
+      text += fmt::format("; {} in the exact form", DeviationText(largest.exact, farthest_exact));
     }
     parts.push_back(text);
   }
   if (!others.empty()) {
-    parts.push_back(
-        fmt::format("not counted, as another [reference] asks for another noise: {}", fmt::join(others, ", ")));
+    parts.push_back(fmt::format("not counted, as another reference, rule or form asks for another noise: {}",
+                                fmt::join(others, ", ")));
   }
   return fmt::format("{}", fmt::join(parts, "; "));
 }
@@ -432,7 +444,7 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
     for (const StudyRun& run : results.variants[i].runs) {
       if (!run.log) continue;
       const RunHeader& header = run.log->summary.header;
-      summary.train_examples = header.train_examples;
+      if (summary.train_examples == 0) summary.train_examples = header.train_examples;
       AddOnce(summary.commits, header.commit.empty() ? header.crescendo_version : header.commit);
       AddOnce(summary.machines, fmt::format("{}; {}", header.machine, header.device));
       for (const ResumeRecord& resume : run.log->summary.resumes) {
@@ -445,7 +457,7 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
       }
     }
   }
-  summary.seconds_compare = summary.machines.size() <= 1;
+  summary.seconds_compare = WhyNoTimeRatio(summary).empty();
   summary.differences = Differences(results);
   summary.noise = NoiseSentence(results, summary);
   AddWorkerEstimates(results, summary);

@@ -85,14 +85,14 @@ struct OptionDifference {
 };
 
 struct StudySummary {
-  int64_t train_examples = 0;  // 0 before the first run began
+  int64_t train_examples = 0;  // of the first run that began, 0 before; more than one size has no verdict
   std::vector<VariantSummary> variants;
   std::vector<OptionDifference> differences;
   std::vector<std::string> commits;   // of the programs that ran, each once
   std::vector<std::string> machines;  // machine and device, each once
   std::string begun;                  // when the first run was, as its log says; "" where none was
   int64_t workers = 16;               // whose estimate the page draws
-  bool seconds_compare = true;        // all runs had the same machine, device and threads
+  bool seconds_compare = true;        // of all runs: the same machine, device and threads, and it was equally fast
   std::string cost;                   // how the seconds on workers were estimated, or why they were not
   std::string no_verdict;             // why no variant is compared with another; "" where they are
   std::string noise;                  // how far the variants' noise is from the reference's, in a sentence; or ""

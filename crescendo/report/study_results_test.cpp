@@ -237,6 +237,8 @@ TEST(StudyText, CostIsATableBesideTheReference) {
   uneven.variants[2].runs[3].log->summary.footer->train_seconds *= 1.5;
   EXPECT_THAT(StudyMarkdown(uneven, Summarize(uneven)),
               HasSubstr("| grow | 4,875 | 0.312 | 249 (249 to 373) | 0.698 | 249 |"));
+  uneven.variants[2].runs[3].log->summary.footer->train_seconds *= 1.1;  // that is too much for a ratio
+  EXPECT_THAT(StudyMarkdown(uneven, Summarize(uneven)), HasSubstr("| variant | updates | ratio | seconds |\n"));
   // Seconds of two machines have no ratio; part of a run may be of another.
   StudyResults machines = FixtureStudy();
   ResumeRecord resume;
@@ -278,7 +280,14 @@ TEST(StudySummary, TellsHowFarTheNoiseIsFromTheReferences) {
   // Of another reference it says nothing.
   results.variants[2].options.reference.learning_rate = 0.2;
   EXPECT_THAT(Summarize(results).noise,
-              ::testing::EndsWith("; not counted, as another [reference] asks for another noise: grow"));
+              ::testing::EndsWith("; not counted, as another reference, rule or form asks for another noise: grow"));
+  StudyResults of_another_form = FixtureStudy();
+  of_another_form.variants[2].options.schedule.noise_form = schedule::NoiseForm::kExact;
+  EXPECT_THAT(Summarize(of_another_form).noise, ::testing::EndsWith(" asks for another noise: grow"));
+  // A reference that takes all examples at once has no exact noise.
+  StudyResults whole = FixtureStudy();
+  for (StudyVariant& variant : whole.variants) variant.options.reference.global_batch = 50'000;
+  EXPECT_EQ(Summarize(whole).noise, begin + "below 0.01 % in the small-batch form, which is what was held equal");
   // Where the exact form is what is held there is one number.
   for (StudyVariant& variant : results.variants) variant.options.schedule.noise_form = schedule::NoiseForm::kExact;
   EXPECT_THAT(Summarize(results).noise, ::testing::StartsWith(begin + "below 0.01 %; not counted"));
@@ -293,6 +302,9 @@ TEST(StudySummary, ScheduleAndCurvesAreOnOneClock) {
   const VariantCurves curves = Summarize(results).variants[2].curves;
   EXPECT_EQ(curves.settings.back().examples, curves.losses.back().examples);
   EXPECT_EQ(curves.settings.back().seconds, curves.losses.back().seconds);
+  for (size_t i = 0; i < curves.losses.size(); ++i) {
+    EXPECT_NEAR(curves.accuracies[i].seconds, curves.losses[i].seconds, 1e-9);
+  }
   EXPECT_EQ(curves.settings[1].examples, curves.losses[9].examples);  // the second phase begins after ten epochs
   EXPECT_NEAR(curves.settings[1].seconds, curves.losses[9].seconds, 1e-9);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <random>
 
 namespace crescendo::report {
 namespace {
@@ -153,6 +154,34 @@ TEST(Verdict, TheCorrectionCountsVariantsThatCannotBeTested) {
       Analyse({kDecay, near, Variant("broken", {std::nullopt, std::nullopt}), Variant("waiting", {})}, {.margin = 0.2});
   EXPECT_NEAR(table[1].comparison->p_equivalence_adjusted, 3 * table[1].comparison->same->p, 1e-12);
   EXPECT_NEAR(table[1].comparison->p_difference_adjusted, std::min(1.0, 3 * table[1].comparison->deciding()->p), 1e-12);
+}
+
+// docs/decisions/22-verdicts.md has the numbers of 1500 such studies, for three margins and for both questions.
+TEST(Verdict, LookingAgainAsAdvisedIsNotMuchWorseThanLookingOnce) {
+  constexpr int kStudies = 200;
+  constexpr int kLooks = 5;
+  std::mt19937_64 generator(1);
+  std::normal_distribution<double> difference(0, 1);
+  int wrong = 0;
+  for (int study = 0; study < kStudies; ++study) {
+    VariantOutcomes decay{"decay", {}};
+    VariantOutcomes same{"same", {}};
+    int64_t more = 5;
+    for (int look = 0; look < kLooks; ++look) {
+      for (int64_t i = 0; i < more; ++i) {
+        const auto seed = static_cast<int64_t>(decay.outcomes.size());
+        decay.outcomes.push_back({seed, 90});
+        same.outcomes.push_back({seed, 90 + difference(generator)});
+      }
+      const Comparison comparison = *Analyse({decay, same}, {.margin = 0.5})[1].comparison;
+      wrong += comparison.verdict == Verdict::kWorse || comparison.verdict == Verdict::kBetter;
+      if (comparison.verdict != Verdict::kUndecided || !comparison.more_seeds) break;
+      more = *comparison.more_seeds;
+      if (static_cast<int64_t>(decay.outcomes.size()) + more > 300) break;
+    }
+  }
+  EXPECT_LT(wrong, 0.15 * kStudies);
+  EXPECT_GT(wrong, 0.02 * kStudies);
 }
 
 TEST(Verdict, SaysWhereEveryRunFailed) {

@@ -83,9 +83,7 @@ class Runner {
       TrialRun& run = result_.runs[trial];
       const bool retry =
           options.retry_failed && (run.state == TrialState::kFailed || run.state == TrialState::kCrashed);
-      // What diverged would do so again from its checkpoints; what crashed goes on from there.
-      const double kept = run.state == TrialState::kCrashed ? run.share_done : 0;
-      if (retry) run = {.folder = run.folder, .reason = "", .share_done = kept};
+      if (retry) run = {.folder = run.folder, .reason = "", .share_done = run.share_done};
       if (run.state == TrialState::kWaiting) queue_.push_back(trial);
     }
     for (int64_t slot = options.jobs; slot-- > 0;) free_slots_.push_back(slot);

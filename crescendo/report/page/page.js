@@ -306,7 +306,7 @@ const duration = (seconds) => `${Number((seconds / time.scale).toPrecision(3))} 
 const anyFailed = study.variants.some((variant) => variant.accuracy_percent.failed > 0);
 const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
 const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '') +
-    (study.variants.some(goesOn) ? '; pale: where not all runs have got to' : '');
+    (study.variants.some(goesOn) ? '; pale: where only some of the begun runs have got to' : '');
 const panels = [
   new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true}),
   new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true}),
@@ -320,7 +320,7 @@ const panels = [
                      planned: (variant) => variant.planned_updates, text: number}),
   new Panel(figures, {key: 'loss_updates', title: 'Training loss against updates', note: '', source: losses, value: 'mean',
                       axis: 'updates', log: true}),
-  new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations',
+  new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations: mean of the seeds',
                       source: accuracies, value: 'mean', axis: 'seconds', end: true}),
   new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'median of finished runs, as measured here',
                      value: (variant) => variant.seconds, text: duration}),
