@@ -64,7 +64,8 @@ int Resume(const Arguments& arguments) {
   const auto place = train::ThisWorker();
   const train::RunFolder folder{arguments.folder};
   if (const auto footer = train::FinishedRun(folder)) {
-    train::OptionsOf(folder, arguments.overrides);  // so that a mistake in them is told
+    // So that a mistake in them is told.
+    if (!arguments.overrides.empty()) train::OptionsOf(folder, arguments.overrides);
     if (place.rank > 0) return 0;
     if (!arguments.overrides.empty()) {
       Warn(fmt::format("{} changes nothing: the run has finished", fmt::join(arguments.overrides, " ")));
@@ -119,9 +120,9 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   command->add_option("RUN", arguments->folder, "the run's folder")->required();
   command->add_option(
       kChanges, arguments->overrides,
-      "KEY=VALUE: options to change, those that change not a bit of what is learned, as data.folder=/data; with "
-      "--branch, any. So not run.device or run.reproducible, run.micro_batch only with run.reproducible = true, and "
-      "run.threads only where the number of workers changes too");
+      "KEY=VALUE: options to change, as data.folder=/data; with --branch, any. Else those that change nothing of what "
+      "is learned: where the data lie, checkpoints, what is logged and when it is tested, and the workers; run.threads "
+      "only where the number of workers changes too, run.micro_batch only with run.reproducible = true");
   CLI::Option* branch =
       command->add_option("--branch", arguments->branch, "begin a new run in this folder from the state of RUN");
   command->add_option("--at", arguments->at, "branch from the last checkpoint at this position or before, as 60ep")

@@ -307,7 +307,7 @@ Options LoadLayers(const fs::path& path, std::vector<TableLayer> tables, const s
 
 Options LoadFile(const fs::path& path, const std::vector<std::string>& overrides) {
   std::error_code none;
-  if (const fs::path of_run = path / "config.toml"; fs::exists(of_run, none)) {
+  if (const fs::path of_run = path / "config.toml"; fs::is_directory(path, none) && fs::exists(of_run, none)) {
     throw UserError(fmt::format("cannot read {}: it is a folder; its config is {}", path.string(), of_run.string()));
   }
   return LoadText(ReadFile(path), path, overrides);

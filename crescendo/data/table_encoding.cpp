@@ -143,13 +143,6 @@ int64_t TableEncoding::input_count() const {
   return count;
 }
 
-const ColumnEncoding& TableEncoding::label() const {
-  const auto found = std::find_if(columns.begin(), columns.end(),
-                                  [](const ColumnEncoding& column) { return column.use == ColumnUse::kLabel; });
-  CRESCENDO_ASSERT(found != columns.end(), "a table has a label");
-  return *found;
-}
-
 std::string ToJsonText(const TableEncoding& encoding) {
   try {
     return Dump(encoding, kUtf8);

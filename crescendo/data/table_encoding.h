@@ -33,7 +33,6 @@ struct TableEncoding {
   std::vector<ColumnEncoding> columns;
 
   int64_t input_count() const;
-  const ColumnEncoding& label() const;
 
   friend bool operator==(const TableEncoding&, const TableEncoding&) = default;
 };

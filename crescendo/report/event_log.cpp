@@ -165,7 +165,8 @@ std::vector<std::filesystem::path> EventFilesIn(const std::filesystem::path& fol
     std::error_code none;
     for (const auto& entry : std::filesystem::directory_iterator(folder / kind, none)) {
       const std::string name = entry.path().filename().string();
-      if (name.starts_with(kNameBegin) && name.find(kNameWriter) != name.npos) files.push_back(entry.path());
+      const bool is_ours = name.starts_with(kNameBegin) && name.find(kNameWriter) != name.npos;
+      if (is_ours && !entry.is_directory(none)) files.push_back(entry.path());
     }
   }
   return files;

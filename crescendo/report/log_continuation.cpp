@@ -8,6 +8,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/report/event_log.h"
 #include "crescendo/report/event_reader.h"
 
 namespace crescendo::report {
@@ -102,8 +103,8 @@ RunLogCut CutRunLog(const fs::path& path, const LogPosition& position) {
 }
 
 void CutEventLog(const fs::path& folder, const LogPosition& position) {
-  CutEventFolder(folder / "by_examples", position.examples.value(), position.evaluated_examples.value());
-  CutEventFolder(folder / "by_updates", position.updates.value(), position.evaluated_updates.value());
+  CutEventFolder(folder / kEventFolders[0], position.examples.value(), position.evaluated_examples.value());
+  CutEventFolder(folder / kEventFolders[1], position.updates.value(), position.evaluated_updates.value());
 }
 
 }  // namespace crescendo::report

@@ -188,7 +188,7 @@ void Progress::Evaluation(const EvaluationRecord& record) {
   evaluation_seconds_ += now - busy_since_;
   busy_since_ = now;
   view_.test_accuracy = record.accuracy;
-  if (record.updates > updates_) MoveTo(plan_.At(record.updates - schedule::Updates{1}), record.epoch);
+  if (record.updates.value() > view_.updates) MoveTo(plan_.At(record.updates - schedule::Updates{1}), record.epoch);
   EstimateTimeLeft();
   if (!terminal_ && shown_updates_.value() == view_.updates) {
     Write(PlainEvaluationLine(view_) + "\n");

@@ -216,6 +216,27 @@ TEST(Progress, AfterAnEvaluationIsWhereItWasMade) {
   close(fd);
 }
 
+// As after a kill during the last evaluation: nothing is left to train, and the line is still of the end.
+TEST(Progress, OfAResumedRunThatOnlyHasToBeTestedIsAtItsEnd) {
+  const TemporaryFolder folder;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
+  Progress progress(plan, fd);
+  ResumeRecord resume;
+  resume.updates = plan.total_updates();
+  resume.examples = plan.total_examples();
+  progress.Resume(resume);
+  EvaluationRecord evaluation;
+  evaluation.updates = plan.total_updates();
+  evaluation.examples = plan.total_examples();
+  evaluation.epoch = 204.8;
+  evaluation.accuracy = 0.5;
+  progress.Evaluation(evaluation);
+  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(),
+              AllOf(HasSubstr("100%  phase 4/4  epoch 204.80/204.8"), EndsWith("test 50.00%")));
+  close(fd);
+}
+
 TEST(Progress, InAFileSaysNothingTwice) {
   const TemporaryFolder folder;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));

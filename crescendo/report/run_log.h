@@ -23,11 +23,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crescendo/report/record.h"
 
 namespace crescendo::report {
+
+// What every run log begins with.
+inline constexpr std::string_view kRunLogBegin = R"({"type":"header")";
 
 // Not for use by two threads at a time.
 class RunLog {

@@ -202,6 +202,9 @@ class Runner {
       run.state = TrialState::kCrashed;
       const std::string said = LastLine(OutputFile(run.folder));
       run.reason = DescribeEnd(status) + (said.empty() ? ", having said nothing" : "; the last it said: " + said);
+      if (ended.resumes && WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
+        run.reason += fmt::format("; remove {} to have the run begun anew", run.folder.string());
+      }
       WriteFileAtomically(CrashFile(run.folder), run.reason + '\n');
     }
     board_.Ended(View(), ended.trial);

@@ -101,7 +101,7 @@ std::vector<fs::path> FilesOfCheckpoints(const fs::path& folder) {
   std::vector<fs::path> files;
   std::error_code none;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, none)) {
-    if (HasNameOfCheckpoint(entry.path())) files.push_back(entry.path());
+    if (HasNameOfCheckpoint(entry.path()) && !entry.is_directory(none)) files.push_back(entry.path());
   }
   return files;
 }

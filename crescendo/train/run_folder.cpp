@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <map>
 #include <mutex>
+#include <thread>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
@@ -19,6 +21,7 @@
 #include "crescendo/config/digest.h"
 #include "crescendo/report/event_log.h"
 #include "crescendo/report/plan_report.h"
+#include "crescendo/report/run_log.h"
 #include "crescendo/train/checkpoint.h"
 
 namespace crescendo::train {
@@ -48,6 +51,15 @@ fs::path NearestThatExists(fs::path path) {
 void RemoveIfEmpty(const fs::path& folder) {
   std::error_code error;
   if (fs::is_directory(fs::symlink_status(folder, error)) && fs::is_empty(folder, error)) fs::remove(folder, error);
+}
+
+// Of a config.toml that a run wrote, since other programs have files of that name too.
+constexpr std::string_view kConfigMark = "# crescendo run\n";
+
+bool BeginsWith(const fs::path& path, std::string_view text) {
+  std::ifstream file(path, std::ios::binary);
+  std::string begin(text.size(), '\0');
+  return file.read(begin.data(), static_cast<std::streamsize>(begin.size())) && begin == text;
 }
 
 }  // namespace
@@ -111,18 +123,18 @@ fs::path RunFolder::FirstFound() const {
 }
 
 bool RunFolder::HoldsRun() const {
-  std::error_code ignored;
-  if (fs::exists(log(), ignored) || (fs::exists(config(), ignored) && fs::exists(plan(), ignored))) return true;
-  std::ifstream trial(path_ / "trial.toml");  // of a study, whose run may have ended before it had any of these
-  std::string line;
-  return std::getline(trial, line) && line.starts_with(config::kTrialMark);
+  return BeginsWith(log(), report::kRunLogBegin) || BeginsWith(config(), kConfigMark) ||
+         BeginsWith(path_ / "trial.toml", config::kTrialMark);
 }
 
 std::vector<fs::path> RunFolder::Files() const {
   std::vector<fs::path> files = report::EventFilesIn(events());
   const std::vector<fs::path> of_checkpoints = FilesOfCheckpoints(checkpoints());
   files.insert(files.end(), of_checkpoints.begin(), of_checkpoints.end());
-  files.insert(files.end(), {weights(), config(), plan(), log()});
+  for (const fs::path& file : {weights(), config(), plan()}) {
+    files.insert(files.end(), {fs::path(file) += ".part", file});  // the first of a write that was killed
+  }
+  files.push_back(log());
   return files;
 }
 
@@ -151,7 +163,14 @@ void RunFolder::Lock() const {
   if (const std::string reason = WhyNotWritable(path_); !reason.empty()) throw UserError(reason);
   const int folder = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) throw UserError(fmt::format("cannot open the folder {}: {}", path_.string(), std::strerror(errno)));
-  if (::flock(folder, LOCK_EX | LOCK_NB) != 0) {
+  // A report that looks whether anybody trains here holds the lock for a moment.
+  constexpr int kTries = 20;
+  int failed = ::flock(folder, LOCK_EX | LOCK_NB);
+  for (int i = 1; i < kTries && failed != 0 && errno == EWOULDBLOCK; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    failed = ::flock(folder, LOCK_EX | LOCK_NB);
+  }
+  if (failed != 0) {
     const bool taken = errno == EWOULDBLOCK;
     ::close(folder);
     // File systems without locks exist; there the user has to take care.
@@ -162,7 +181,7 @@ void RunFolder::Lock() const {
 }
 
 void RunFolder::WriteConfigAndPlan(const config::Options& options, const schedule::Plan& plan) const {
-  WriteFileAtomically(config(), config::ToToml(options));
+  WriteFileAtomically(config(), std::string(kConfigMark) + config::ToToml(options));
   WriteFileAtomically(this->plan(), report::PlanJson(plan));
 }
 

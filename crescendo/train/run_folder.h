@@ -46,8 +46,7 @@ class RunFolder {
   // config.toml too.
   bool HoldsFiles() const { return !FirstFound().empty(); }
 
-  // Whether a run is there, by what only a run has: a log, its config beside its plan, or the config that a study gave
-  // it.
+  // Whether a run is there, by how its log, its config, or the config that a study gave it begins.
   bool HoldsRun() const;
 
   // Whether Clear would remove this file.

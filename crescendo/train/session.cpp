@@ -225,17 +225,22 @@ void RequireSameEncoding(const config::Options& trained, const config::Options& 
   }
 }
 
-// The options for testing on a table. Of a run without a test file, data.test_examples counts the last rows of the
-// train file, which says nothing of a test file that is given now.
-config::Options OptionsForTable(const std::filesystem::path& weights, const std::vector<std::string>& overrides) {
-  const config::Options trained = ReadOptions(weights, {});
+constexpr const char* kNoHeader = "data.header=false";
+
+bool Gives(const std::vector<std::string>& overrides, const std::string& key) {
+  return std::ranges::any_of(overrides, [&](const std::string& change) { return change.starts_with(key + '='); });
+}
+
+// The options for testing on a table. The run's data.test_examples says nothing of a test file that is given now.
+config::Options OptionsForTable(const std::filesystem::path& weights, std::vector<std::string> overrides) {
+  const bool count_is_given = Gives(overrides, "data.test_examples");
+  const bool file_is_given = Gives(overrides, "data.test_file");
+  // That names need a header holds for training: here the encoding knows which columns they are.
+  const bool has_no_header = std::erase(overrides, kNoHeader) > 0;
   config::Options options = ReadOptions(weights, overrides);
-  RequireSameEncoding(trained, options);
-  const bool count_is_given = std::any_of(overrides.begin(), overrides.end(), [](const std::string& change) {
-    return change.starts_with("data.test_examples=");
-  });
-  const bool first_test_file = trained.data.test_file.empty() && !options.data.test_file.empty();
-  if (first_test_file && !count_is_given) options.data.test_examples = 0;
+  RequireSameEncoding(ReadOptions(weights, {}), options);
+  if (has_no_header) options.data.header = false;
+  if (file_is_given && !count_is_given) options.data.test_examples = 0;
   return options;
 }
 
@@ -249,13 +254,14 @@ void WarnOfOtherData(const std::filesystem::path& weights, const data::Dataset* 
   warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
 }
 
+// `other_file`: the user asked for other rows than the run's.
 Evaluation EvaluateOnTable(const std::filesystem::path& weights, const data::TableEncoding& encoding,
-                           const config::Options& options, const Warn& warn) {
+                           const config::Options& options, bool other_file, const Warn& warn) {
   const at::Device device = PrepareProcess(options);
   const data::Dataset test = data::LoadTestRows(options.data, encoding);
   const std::unique_ptr<nn::Model> model = BuildModelFor(test, options, device);
   LoadWeights(weights, *model);
-  WarnOfOtherData(weights, nullptr, test, warn);
+  if (!other_file) WarnOfOtherData(weights, nullptr, test, warn);
   distributed::LocalGroup alone;
   return Evaluate(*model, test, device, options.run.precision, alone);
 }
@@ -336,11 +342,15 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                            const Warn& warn) {
   const std::filesystem::path file = WeightsAt(path);
-  const config::Options options = ReadOptions(file, overrides);
-  if (options.data.name == config::DatasetName::kCsv) {
-    if (const auto encoding = ReadTableEncoding(file)) {
-      return EvaluateOnTable(file, *encoding, OptionsForTable(file, overrides), warn);
+  const bool is_of_table = ReadOptions(file, {}).data.name == config::DatasetName::kCsv;
+  if (const auto encoding = ReadTableEncoding(file); encoding && is_of_table) {
+    const config::Options options = OptionsForTable(file, overrides);
+    if (options.data.name == config::DatasetName::kCsv) {
+      return EvaluateOnTable(file, *encoding, options, Gives(overrides, "data.test_file"), warn);
     }
+  }
+  const config::Options options = ReadOptions(file, overrides);
+  if (is_of_table && options.data.name == config::DatasetName::kCsv) {
     warn(
         fmt::format("{} was written before weights held how their table was encoded, so that is measured on the train "
                     "file again: with another train file than the run's, loss and accuracy are wrong",

@@ -71,12 +71,12 @@ TEST_F(TrainCommand, LeavesConfigPlanLogEventsAndWeights) {
   for (const auto& entry : fs::directory_iterator(folder_ / "run")) names.push_back(entry.path().filename().string());
   EXPECT_THAT(names, ::testing::UnorderedElementsAre("config.toml", "plan.json", "run.jsonl", "events", "checkpoints",
                                                      "weights.safetensors"));
-  EXPECT_EQ(Read("run/config.toml"), Crescendo({"config", "small.toml"}).output);
+  EXPECT_EQ(Read("run/config.toml"), "# crescendo run\n" + Crescendo({"config", "small.toml"}).output);
   EXPECT_EQ(Read("run/plan.json"), Crescendo({"plan", "small.toml", "--format", "json"}).output);
 
   const std::vector<json> log = Log();
   EXPECT_EQ(log.front()["type"], "header");
-  EXPECT_EQ(log.front()["config_toml"], Read("run/config.toml"));
+  EXPECT_EQ(log.front()["config_toml"], Crescendo({"config", "small.toml"}).output);
   EXPECT_EQ(log.back()["type"], "footer");
   EXPECT_EQ(log.back()["end"], "finished");
   int64_t updates = 0;
@@ -162,7 +162,8 @@ TEST_F(TrainCommand, ForceRemovesOnlyWhatARunWrites) {
 }
 
 TEST_F(TrainCommand, AFolderThatOnlyHasFilesOfSuchNamesIsNeverReplaced) {
-  for (const char* name : {"config.toml", "plan.json", "weights.safetensors", "events/mine", "checkpoints/mine"}) {
+  for (const char* name :
+       {"config.toml", "plan.json", "run.jsonl", "weights.safetensors", "events/mine", "checkpoints/mine"}) {
     const std::string folder = std::string("of_") + name[0] + name[1];
     folder_.Write(folder + "/" + name, "mine");
     const std::string shown = fs::path(name).begin()->string();
@@ -177,6 +178,18 @@ TEST_F(TrainCommand, AFolderThatOnlyHasFilesOfSuchNamesIsNeverReplaced) {
     }
     EXPECT_EQ(Read(folder + "/" + name), "mine");
   }
+}
+
+// Killed between its first two files, it has no log yet.
+TEST_F(TrainCommand, ForceReplacesARunThatHadHardlyBegun) {
+  TrainSmall();
+  const std::string config = Read("run/config.toml");
+  folder_.Write("killed/config.toml", config);
+  folder_.Write("killed/plan.json.part", "{");
+  const ProcessResult again = Crescendo({"train", "small.toml", "--out", "killed", "--force"});
+  EXPECT_EQ(again.exit_code, 0) << again.errors;
+  EXPECT_EQ(Read("killed/config.toml"), config);
+  EXPECT_FALSE(Exists("killed/plan.json.part"));
 }
 
 TEST_F(TrainCommand, ForceDoesNotRemoveTheConfigItWasGiven) {
@@ -279,6 +292,7 @@ TEST_F(TrainCommand, EvalMakesNewRowsInputsAsTheTrainRowsWere) {
     arguments.insert(arguments.end(), changes.begin(), changes.end());
     const ProcessResult result = Crescendo(arguments);
     EXPECT_EQ(result.exit_code, 0) << result.errors;
+    EXPECT_EQ(result.errors, "") << "other rows than the run's are what was asked for";
     Evaluated evaluated;
     EXPECT_EQ(std::sscanf(result.output.c_str(), "test examples %d, loss %lf, accuracy %lf", &evaluated.examples,
                           &evaluated.loss, &evaluated.accuracy),
@@ -315,6 +329,27 @@ TEST_F(TrainCommand, EvalMakesNewRowsInputsAsTheTrainRowsWere) {
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.errors,
               AllOf(HasSubstr("data.ignored_columns = [0]: the weights were trained with []"), IsForPeople()));
+}
+
+// Names are needed to say which columns are which, once. The run's number of test rows is of its own test file.
+TEST_F(TrainCommand, EvalTakesRowsWithoutNamesWhereTheRunHadNames) {
+  const std::string rows = Read("table.csv");
+  folder_.Write("named.csv", "x,y,side\n" + rows);
+  std::string config = Read("small.toml");
+  config.replace(config.find("table.csv"), 9, "named.csv");
+  folder_.Write("named.toml", config);
+  const std::vector<std::string> names = {"data.header=true", "data.label_column=\"side\"", "data.test_file=named.csv",
+                                          "data.test_examples=40"};
+  std::vector<std::string> train = {"train", "named.toml", "--out", "run"};
+  train.insert(train.end(), names.begin(), names.end());
+  const ProcessResult trained = Crescendo(train);
+  ASSERT_EQ(trained.exit_code, 0) << trained.errors;
+  folder_.Write("rows.csv", rows);
+  const ProcessResult named = Crescendo({"eval", "run", "data.test_file=named.csv"});
+  const ProcessResult nameless = Crescendo({"eval", "run", "data.test_file=rows.csv", "data.header=false"});
+  EXPECT_EQ(nameless.exit_code, 0) << nameless.errors;
+  EXPECT_EQ(nameless.output, named.output);
+  EXPECT_THAT(named.output, HasSubstr("test examples 300, "));
 }
 
 // The weights with another text under `key` of their metadata, or without the key.
