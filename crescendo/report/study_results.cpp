@@ -243,7 +243,7 @@ std::string WhyNoTimeRatio(const StudySummary& summary) {
 // Why costs cannot be told apart; "" where they can.
 std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const StudySummary& summary) {
   if (sizes > 1) return "the networks differ in size";
-  if (const std::string reason = WhyNoTimeRatio(summary); !reason.empty()) return reason;
+  if (std::string reason = WhyNoTimeRatio(summary); !reason.empty()) return reason;
   if (!estimate.separable()) {
     return "all updates had nearly the same batch, which does not tell what an update costs from what its examples do";
   }
