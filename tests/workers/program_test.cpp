@@ -175,7 +175,7 @@ TEST_F(Program, MistakeThatOnlyWorker0SeesEndsAll) {
   folder_.Write("run/run.jsonl", "{}\n");
   StartedProgram program(Train("run", {"--ranks", "2"}));
   EXPECT_EQ(program.Wait(kPatience), 2) << program.printed();
-  EXPECT_THAT(program.printed(), HasSubstr("already holds a run"));
+  EXPECT_THAT(program.printed(), HasSubstr("holds run.jsonl, which is of no run"));
 }
 
 TEST_F(Program, DeathOfAWorkerEndsAllAndIsNamed) {
