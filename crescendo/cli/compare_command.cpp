@@ -103,7 +103,8 @@ void AddCompareCommand(CLI::App& app, int& exit_code) {
                    "runs at a time; without it, one per GPU, or where there is none one per core")
       ->check(CLI::Range(1, 10'000));
   command->add_option("--seeds", arguments->seeds, "the seeds 1 to this, instead of those of the study");
-  command->add_flag("--retry-failed", arguments->retry_failed, "go on with what failed or crashed, from its last checkpoint");
+  command->add_flag("--retry-failed", arguments->retry_failed,
+                    "go on with what failed or crashed, from its last checkpoint");
   command->add_flag("--list", arguments->list, "print the runs, where they go and how they stand, and run nothing");
   command->footer(R"(Examples:
   crescendo compare recipes/studies/letter.toml

@@ -118,6 +118,20 @@ TEST(Progress, DurationsReadAsPeopleSayThem) {
   EXPECT_EQ(DurationText(190'000), "2 d 4 h");
 }
 
+// Where progress is written that nobody watches.
+class LogFile {
+ public:
+  int descriptor() const { return descriptor_; }
+  std::string Text() const { return ReadFile(path_); }
+
+  ~LogFile() { close(descriptor_); }
+
+ private:
+  TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "log";
+  int descriptor_ = open(path_.c_str(), O_CREAT | O_WRONLY, 0600);
+};
+
 // Runs a plan on a machine of 1 ms per example and 50 ms per update, whose clock Progress reads.
 class SyntheticRun {
  public:
@@ -174,54 +188,48 @@ std::vector<std::string> Lines(const std::string& text) {
 }
 
 TEST(Progress, InAFileIsALineEveryTenSecondsAndAtEvaluationsAndChangesOfPhase) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  SyntheticRun run(plan, fd);
+  SyntheticRun run(plan, log.descriptor());
   run.To(Updates{100});  // of 0.178 s: the first at once, one after 57 updates
-  EXPECT_EQ(Lines(ReadFile(folder / "log")).size(), 2);
+  EXPECT_EQ(Lines(log.Text()).size(), 2);
   run.Evaluate(0.5);
-  auto lines = Lines(ReadFile(folder / "log"));
+  auto lines = Lines(log.Text());
   ASSERT_EQ(lines.size(), 3);
   EXPECT_THAT(lines[0], EndsWith("  ? left  untested")) << "nothing can be told from one update";
   EXPECT_THAT(lines[1], HasSubstr("  at most "));
   EXPECT_THAT(lines[2], AllOf(StartsWith("  0%  phase 1/4"), HasSubstr("update 100/"), EndsWith("test 50.00%")));
-  EXPECT_THAT(ReadFile(folder / "log"), Not(HasSubstr("\r")));
+  EXPECT_THAT(log.Text(), Not(HasSubstr("\r")));
 
   run.To(Updates{23'438});  // all of phase 1
-  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), HasSubstr("phase 1/4"));
+  EXPECT_THAT(Lines(log.Text()).back(), HasSubstr("phase 1/4"));
   run.To(Updates{23'439});
-  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("batch 640")));
+  EXPECT_THAT(Lines(log.Text()).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("batch 640")));
   run.End();
-  EXPECT_EQ(Lines(ReadFile(folder / "log")).back(), "finished after 23,439 updates, 1,280 examples, 12 s");
-  close(fd);
+  EXPECT_EQ(Lines(log.Text()).back(), "finished after 23,439 updates, 1,280 examples, 12 s");
 }
 
 TEST(Progress, AfterAnEvaluationIsWhereItWasMade) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  SyntheticRun run(plan, fd);
+  SyntheticRun run(plan, log.descriptor());
   run.To(Updates{1});
   run.UnrecordedTo(Updates{391});
   run.Evaluate(0.5);
-  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(),
-              AllOf(HasSubstr("phase 1/4  epoch 1.00/204.8  50,048 examples  update 391/"),
-                    HasSubstr("  batch 128  lr 0.1  "), EndsWith("test 50.00%")));
+  EXPECT_THAT(Lines(log.Text()).back(), AllOf(HasSubstr("phase 1/4  epoch 1.00/204.8  50,048 examples  update 391/"),
+                                              HasSubstr("  batch 128  lr 0.1  "), EndsWith("test 50.00%")));
   run.UnrecordedTo(Updates{23'450});
   run.Evaluate(0.6);
-  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("update 23,450/"),
-                                                            HasSubstr("batch 640"), EndsWith("test 60.00%")));
-  EXPECT_EQ(Lines(ReadFile(folder / "log")).size(), 3);
-  close(fd);
+  EXPECT_THAT(Lines(log.Text()).back(), AllOf(HasSubstr("phase 2/4"), HasSubstr("update 23,450/"),
+                                              HasSubstr("batch 640"), EndsWith("test 60.00%")));
+  EXPECT_EQ(Lines(log.Text()).size(), 3);
 }
 
 // As after a kill during the last evaluation: nothing is left to train, and the line is still of the end.
 TEST(Progress, OfAResumedRunThatOnlyHasToBeTestedIsAtItsEnd) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  Progress progress(plan, fd);
+  Progress progress(plan, log.descriptor());
   ResumeRecord resume;
   resume.updates = plan.total_updates();
   resume.examples = plan.total_examples();
@@ -232,52 +240,45 @@ TEST(Progress, OfAResumedRunThatOnlyHasToBeTestedIsAtItsEnd) {
   evaluation.epoch = 204.8;
   evaluation.accuracy = 0.5;
   progress.Evaluation(evaluation);
-  EXPECT_THAT(Lines(ReadFile(folder / "log")).back(),
+  EXPECT_THAT(Lines(log.Text()).back(),
               AllOf(HasSubstr("100%  phase 4/4  epoch 204.80/204.8"), EndsWith("test 50.00%")));
-  close(fd);
 }
 
 TEST(Progress, InAFileSaysNothingTwice) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  SyntheticRun run(plan, fd);
+  SyntheticRun run(plan, log.descriptor());
   run.To(Updates{23'439});  // the first of phase 2, which is announced
   run.Evaluate(0.5);
-  const auto lines = Lines(ReadFile(folder / "log"));
+  const auto lines = Lines(log.Text());
   EXPECT_THAT(lines[lines.size() - 2], AllOf(HasSubstr("phase 2/4"), HasSubstr("update 23,439/")));
   EXPECT_THAT(lines.back(), MatchesRegex(" 29%  update 23,439/[0-9,]+  test 50.00%"));
-  close(fd);
 }
 
 TEST(Progress, InAFileDoesNotAnnounceThousandsOfPhases) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(CosineRequest());
   ASSERT_GT(plan.phases().size(), 1000);
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  SyntheticRun run(plan, fd);
+  SyntheticRun run(plan, log.descriptor());
   run.To(plan.total_updates());  // 10,000 s of examples and 1,960 s of updates: a line every ten seconds
-  EXPECT_LE(Lines(ReadFile(folder / "log")).size(), 1200);
-  close(fd);
+  EXPECT_LE(Lines(log.Text()).size(), 1200);
 }
 
 TEST(Progress, TimeLeftStaysRightWhenTheBatchChanges) {
-  const TemporaryFolder folder;
+  const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
-  const int fd = open((folder / "log").c_str(), O_CREAT | O_WRONLY, 0600);
-  SyntheticRun run(plan, fd);
+  SyntheticRun run(plan, log.descriptor());
   run.To(Updates{23'500});  // 62 updates into phase 2
   // What is left: 10,240,000 - 3,000,064 - 62 * 640 examples and all other updates.
   const double examples = 10'240'000 - 3'000'064 - 62 * 640;
   const double updates = static_cast<double>(plan.total_updates().value() - 23'500);
   const double seconds = 0.001 * examples + 0.05 * updates;
   // The line was shown up to ten seconds before.
-  const std::string line = Lines(ReadFile(folder / "log")).back();
+  const std::string line = Lines(log.Text()).back();
   EXPECT_TRUE(line.find(DurationText(seconds) + " left") != std::string::npos ||
               line.find(DurationText(seconds + 10) + " left") != std::string::npos)
       << line << "\nexpected about " << DurationText(seconds);
   EXPECT_THAT(line, Not(HasSubstr("at most"))) << "a second batch was timed";
-  close(fd);
 }
 
 // A real terminal: the line is rewritten in place, and not more than five times a second.

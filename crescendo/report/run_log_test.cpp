@@ -74,6 +74,7 @@ TEST(RunLog, IsOneObjectPerLineWithFieldsSpelledOut) {
   }
   const auto lines = Lines(folder / "run.jsonl");
   ASSERT_EQ(lines.size(), 2);
+  EXPECT_TRUE(ReadFile(folder / "run.jsonl").starts_with(kRunLogBegin));
   EXPECT_EQ(lines[0]["type"], "header");
   EXPECT_EQ(lines[0]["config_toml"], "[schedule]\npolicy = \"grow\"\n");
   EXPECT_EQ(lines[1]["type"], "update");

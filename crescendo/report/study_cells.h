@@ -44,8 +44,8 @@ std::string CostHead(const StudyResults& results, const StudySummary& summary);
 // "recipes/studies/letter.toml with run.precision=bf16, begun 2018-02-24T09:30:00Z"; "" where nothing is known.
 std::string Origin(const StudyResults& results, const StudySummary& summary);
 
-// The reference's config, whole, as TOML, at its first seed. Tables below the current folder are named from it, as a reader of the results
-// elsewhere would.
+// The reference's config, whole, as TOML, at its first seed. Tables below the current folder are named from it, as a
+// reader of the results elsewhere would.
 std::string ReferenceConfig(const StudyResults& results);
 
 // "Not done yet: 1 run begun and without an end, 3 not begun; only runs that have ended are counted."; "" where all

@@ -12,6 +12,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/config/fields.h"
+#include "crescendo/report/statistics.h"
 #include "crescendo/report/text_table.h"
 #include "crescendo/report/worker_estimate.h"
 
@@ -174,12 +175,6 @@ void AddCurves(const StudyVariant& variant, VariantSummary& summary) {
   summary.failed_curves = CurvesOf(failed);
 }
 
-// REQUIRES one value at least.
-double Median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
-}
-
 void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {
   std::vector<double> seconds;
   for (const StudyRun& run : variant.runs) {
@@ -193,7 +188,7 @@ void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {
     summary.loss += (footer.final_evaluation.loss - summary.loss) / static_cast<double>(seconds.size());
   }
   if (seconds.empty()) return;
-  summary.seconds = Median(seconds);
+  summary.seconds = Quantile(seconds, 0.5);
   const auto [least, most] = std::ranges::minmax(seconds);
   summary.seconds_range = {least, most};
 }
@@ -293,7 +288,7 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
                                      static_cast<double>(results.variants[i].options.model.ghost_batch));
         }
       }
-      if (!seconds.empty()) summary.variants[i].seconds_on_workers[workers] = Median(std::move(seconds));
+      if (!seconds.empty()) summary.variants[i].seconds_on_workers[workers] = Quantile(std::move(seconds), 0.5);
     }
   }
 }

@@ -40,7 +40,7 @@ struct Parts {
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place = {});
 
 // Chooses the device, sets the number of compute threads, and whatever else of the process the options decide. `place`:
-// as below.
+// as above.
 at::Device PrepareProcess(const config::Options& options, const distributed::WorkerPlace& place = {});
 
 // The network of `options` for such examples, with its initial weights, on `device`.

@@ -184,7 +184,7 @@ std::vector<Observer*> Joined(Archive& archive, const std::vector<Observer*>& wa
   return observers;
 }
 
-// One without the other would be no run, and in the way of the next.
+// A config that came to no plan would be in the way of the next try.
 void WriteConfigAndPlanOrNothing(const RunFolder& folder, const config::Options& recorded, const schedule::Plan& plan) {
   try {
     folder.WriteConfigAndPlan(recorded, plan);
@@ -232,13 +232,15 @@ bool Gives(const std::vector<std::string>& overrides, const std::string& key) {
 }
 
 // The options for testing on a table. The run's data.test_examples says nothing of a test file that is given now.
-config::Options OptionsForTable(const std::filesystem::path& weights, std::vector<std::string> overrides) {
+// `trained`: the run's own.
+config::Options OptionsForTable(const std::filesystem::path& weights, const config::Options& trained,
+                                std::vector<std::string> overrides) {
   const bool count_is_given = Gives(overrides, "data.test_examples");
   const bool file_is_given = Gives(overrides, "data.test_file");
   // That names need a header holds for training: here the encoding knows which columns they are.
   const bool has_no_header = std::erase(overrides, kNoHeader) > 0;
   config::Options options = ReadOptions(weights, overrides);
-  RequireSameEncoding(ReadOptions(weights, {}), options);
+  RequireSameEncoding(trained, options);
   if (has_no_header) options.data.header = false;
   if (file_is_given && !count_is_given) options.data.test_examples = 0;
   return options;
@@ -342,9 +344,10 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
 Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                            const Warn& warn) {
   const std::filesystem::path file = WeightsAt(path);
-  const bool is_of_table = ReadOptions(file, {}).data.name == config::DatasetName::kCsv;
+  const config::Options trained = ReadOptions(file, {});
+  const bool is_of_table = trained.data.name == config::DatasetName::kCsv;
   if (const auto encoding = ReadTableEncoding(file); encoding && is_of_table) {
-    const config::Options options = OptionsForTable(file, overrides);
+    const config::Options options = OptionsForTable(file, trained, overrides);
     if (options.data.name == config::DatasetName::kCsv) {
       return EvaluateOnTable(file, *encoding, options, Gives(overrides, "data.test_file"), warn);
     }
