@@ -5,6 +5,8 @@
 #   scripts/gpu_check.sh FOLDER|FILE       uses a build that is there: a build folder, or what --pack wrote
 #   scripts/gpu_check.sh --pack FILE       elsewhere, before: packs build/cuda with the system's libraries it needs (a .tar.xz),
 #                                          for a machine without network or the packages of install_packages.sh
+#   scripts/gpu_check.sh --minutes N       how long it may take after the build (8): what is not begun by then is left out, by name
+#   scripts/gpu_check.sh --turns N         how often each speed is measured (2)
 #   scripts/gpu_check.sh --rehearse [...]  everything on the CPU and smaller, into build/: to see that the script itself works
 # LibTorch is TORCH_ROOT, or that of `python3 -c 'import torch'`; CRESCENDO_PYTHON names another Python with PyTorch.
 set -euo pipefail
@@ -17,7 +19,6 @@ programs=(bin/crescendo crescendo/device/device_test crescendo/data/data_test cr
 pack() {
   local file=$1 folder
   folder=$(mktemp -d)
-  trap 'rm -rf "$folder"' EXIT
   for program in "${programs[@]}"; do
     [[ -x build/cuda/$program ]] || fail "there is no build/cuda/$program; make build PRESET=cuda makes it"
     install -D -s "build/cuda/$program" "$folder/$program"
@@ -27,16 +28,19 @@ pack() {
   ldd "${programs[@]/#/build/cuda/}" | awk '$2 == "=>" && $3 ~ /^\/(usr\/)?lib/ {print $3}' | sort -u |
     grep -vE '/lib(c|m|dl|rt|util|pthread|resolv)\.so' | xargs -I{} cp -L {} "$folder/lib/"
   tar -C "$folder" -caf "$file" .
+  rm -rf "$folder"
   stage "packed: $file, $(du -h "$file" | cut -f1)"
 }
 
 device=cuda
 out=results/gpu-check.json
 build=
+more=()
 while [[ $# -gt 0 ]]; do
   case $1 in
     --pack) pack "${2:?usage: gpu_check.sh --pack FILE}"; exit ;;
     --rehearse) device=cpu out=build/gpu-rehearsal.json ;;
+    --minutes | --turns) more+=("$1" "${2:?a number}") && shift ;;
     -*) fail "unknown argument '$1'; the head of this script says what there is" ;;
     *) build=$1 ;;
   esac
@@ -72,4 +76,4 @@ for folder in "$TORCH_ROOT"/../nvidia/*/lib; do [[ ! -d $folder ]] || libraries+
 [[ ! -d $build/lib ]] || libraries+=:$(realpath "$build/lib")
 
 stage "tests and measurements on: $device"
-"$python" scripts/gpu_check.py --build "$build" --libraries "$libraries" --device "$device" --out "$out"
+"$python" scripts/gpu_check.py --build "$build" --libraries "$libraries" --device "$device" --out "$out" "${more[@]}"

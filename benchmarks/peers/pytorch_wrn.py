@@ -60,6 +60,7 @@ def run(mode, a):
         model = model.to(memory_format=torch.channels_last)
         x = x.contiguous(memory_format=torch.channels_last)
     step_model = {"eager": lambda m: m, "compile": torch.compile,
+                  "reduce-overhead": lambda m: torch.compile(m, mode="reduce-overhead"),
                   "max-autotune": lambda m: torch.compile(m, mode="max-autotune")}[mode](model)
     opt = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True)
 
@@ -104,7 +105,7 @@ if __name__ == "__main__":
     p.add_argument("--depth", type=int, default=16)
     p.add_argument("--width", type=int, default=4)
     p.add_argument("--batch", type=int, default=128)
-    p.add_argument("--mode", nargs="+", default=["eager"], choices=["eager", "compile", "max-autotune"])
+    p.add_argument("--mode", nargs="+", default=["eager"], choices=["eager", "compile", "reduce-overhead", "max-autotune"])
     p.add_argument("--dtype", default="fp32", choices=["fp32", "bf16"])
     p.add_argument("--device", default="cpu")
     p.add_argument("--threads", type=int, default=0)

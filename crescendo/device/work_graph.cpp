@@ -25,6 +25,7 @@ struct OwnStream::Guard {
 struct WorkGraphs::Recorded {
   std::vector<std::function<void()>> on_cpu;
   std::vector<std::unique_ptr<at::cuda::CUDAGraph>> on_gpu;
+  std::vector<std::unique_ptr<at::cuda::CUDAGraph>> failed;
   c10::MempoolId_t memory{0, 0};  // {0, 0}: of the first graph's own making
 };
 
@@ -79,6 +80,7 @@ size_t WorkGraphs::Record(std::function<void()> work) {
         graph->capture_end();
       } catch (const c10::Error&) {  // of the recording that has failed
       }
+      recorded_->failed.push_back(std::move(graph));  // LibTorch's allocator may still ask it
       throw;
     }
     graph->capture_end();
@@ -102,6 +104,11 @@ void WorkGraphs::Replay(size_t graph) {
   recorded_->on_cpu.at(graph)();
 }
 
-void WorkGraphs::Clear() { *recorded_ = {}; }
+void WorkGraphs::Clear() {
+#ifdef CRESCENDO_CUDA
+  if (device_.is_cuda()) c10::cuda::device_synchronize();  // replays may still be under way
+#endif
+  *recorded_ = {};
+}
 
 }  // namespace crescendo::device

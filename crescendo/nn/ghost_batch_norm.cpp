@@ -1,10 +1,12 @@
 #include "crescendo/nn/ghost_batch_norm.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/mv.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/pow.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -38,10 +40,17 @@ std::vector<EqualGhosts> RunsOfEqualSize(const schedule::GhostSizes& ghosts) {
 // r <- (1-a)^K r + a sum_k (1-a)^(K-1-k) s_k.  statistics: [K, F], one row per ghost, in order.
 void Advance(const at::Tensor& running, const at::Tensor& statistics, double momentum) {
   const int64_t count = statistics.size(0);
-  std::vector<double> shares;
-  for (int64_t k = 0; k < count; ++k) shares.push_back(momentum * std::pow(1 - momentum, count - 1 - k));
+  at::Tensor shares;
+  if (statistics.is_cpu()) {
+    std::vector<double> values;
+    for (int64_t k = 0; k < count; ++k) values.push_back(momentum * std::pow(1 - momentum, count - 1 - k));
+    shares = at::tensor(values, statistics.options());
+  } else {  // made there: nothing to wait for, and run.gpu_graphs can record it
+    const at::Tensor later = at::arange(count - 1, -1, -1, statistics.options().dtype(at::kDouble));
+    shares = at::pow(1 - momentum, later).mul_(momentum).to(statistics.scalar_type());
+  }
   const double kept = std::pow(1 - momentum, count);
-  running.mul_(kept).add_(at::mv(statistics.t(), at::tensor(shares, statistics.options())));
+  running.mul_(kept).add_(at::mv(statistics.t(), shares));
 }
 
 void CheckGhosts(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) {
@@ -108,9 +117,13 @@ at::Tensor GhostBatchNorm::Normalise(const at::Tensor& inputs, const schedule::G
   if (ghosts->size() == 1) return NormaliseGhost(inputs);
 
   std::vector<at::Tensor> outputs;
+  if (inputs.dim() > 2) {  // one split: its backward puts the ghosts' gradients together in one go
+    for (const at::Tensor& ghost : inputs.split_with_sizes(*ghosts)) outputs.push_back(NormaliseGhost(ghost));
+    return at::cat(outputs);
+  }
   int64_t begin = 0;
   for (const EqualGhosts& run : RunsOfEqualSize(*ghosts)) {
-    if (inputs.dim() == 2 && run.size > 1) {
+    if (run.size > 1) {
       outputs.push_back(NormaliseTableGhosts(inputs.narrow(0, begin, run.size * run.count), run.count));
     } else {
       for (int64_t k = 0; k < run.count; ++k) {

@@ -17,9 +17,10 @@ namespace {
 
 using schedule::GhostSizes;
 
-// As many blocks as keep the largest GPU busy, of chunks that are worth a block.
-constexpr int64_t kChunksInAll = 1024;
-constexpr int64_t kLeastElementsOfAChunk = 8192;
+// One ghost keeps a GPU busy: two blocks for each of the 132 multiprocessors of an H100, as far as there is work for
+// them. What a ghost is cut into depends on its own size alone, and so do its bits.
+constexpr int64_t kBlocksOfAGhost = 264;
+constexpr int64_t kLeastElementsOfABlock = 8192;
 
 GhostLayout LayoutOf(const at::Tensor& inputs, const GhostSizes& ghosts) {
   CRESCENDO_ASSERT(!ghosts.empty() && std::accumulate(ghosts.begin(), ghosts.end(), int64_t{0}) == inputs.size(0),
@@ -34,9 +35,8 @@ GhostLayout LayoutOf(const at::Tensor& inputs, const GhostSizes& ghosts) {
     CRESCENDO_ASSERT(ghosts[k] * layout.step == layout.RowsOf(k), "ghosts differ by one example, the larger first");
   }
   CRESCENDO_ASSERT(layout.rows > 1, "a ghost has a variance");
-  const int64_t worth = std::max<int64_t>(1, layout.rows * channels / kLeastElementsOfAChunk);
-  const int64_t busy = std::max<int64_t>(1, kChunksInAll / layout.ghosts);
-  layout.chunks = std::min({worth, busy, layout.rows});
+  const int64_t blocks = std::min(kBlocksOfAGhost, layout.rows * channels / kLeastElementsOfABlock);
+  layout.chunks = std::clamp<int64_t>(blocks / GhostNormTiles(channels), 1, layout.rows);
   return layout;
 }
 
@@ -95,7 +95,7 @@ void ForwardOnCpu(const GhostNormForwardJob<T>& job) {
   for (int64_t ghost = 0; ghost < layout.ghosts; ++ghost) {
     ForElements(layout.Begin(ghost), layout.Begin(ghost + 1), channels, [&](int64_t element, int64_t channel) {
       const float z = job.NormOf(ghost, channel).Normalise(static_cast<float>(job.s()[element]));
-      job.output[element] = static_cast<T>(job.relu && !(z > 0) ? 0 : z);
+      job.output[element] = static_cast<T>(OutputOf(z, job.relu));
     });
   }
 }

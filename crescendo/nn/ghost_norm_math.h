@@ -38,7 +38,7 @@ struct GhostLayout {
 
 // Two sums at a time. Forward: of x - pivot and of its square. Backward: of g and of g (x - mean), g being the gradient
 // of z.
-struct Sums {
+struct alignas(8) Sums {
   float first = 0;
   float second = 0;
 
@@ -66,7 +66,7 @@ CRESCENDO_HOST_DEVICE inline GhostStatistics StatisticsOf(const Sums& distances,
                                                           float epsilon) {
   const float mean_distance = distances.first / rows;
   const float variance = distances.second / rows - mean_distance * mean_distance;
-  const float not_negative = variance > 0 ? variance : 0;
+  const float not_negative = variance < 0 ? 0 : variance;  // NaN stays NaN
   return {pivot + mean_distance, not_negative, 1 / std::sqrt(not_negative + epsilon)};
 }
 
@@ -84,9 +84,12 @@ struct ChannelNorm {
   CRESCENDO_HOST_DEVICE float Normalise(float x) const { return (x - mean) * scale + bias; }
 };
 
+// NaN stays NaN, so that it reaches the loss, where it ends the run.
+CRESCENDO_HOST_DEVICE inline float OutputOf(float z, bool relu) { return relu && z < 0 ? 0 : z; }
+
 // The gradient of z, from that of the output.
 CRESCENDO_HOST_DEVICE inline float GradientOfZ(float output_gradient, const ChannelNorm& norm, float x, bool relu) {
-  return !relu || norm.Normalise(x) > 0 ? output_gradient : 0;
+  return relu && norm.Normalise(x) <= 0 ? 0 : output_gradient;
 }
 
 // What the gradient of one channel of one ghost loses, so that shifting or scaling the whole ghost changes nothing:
@@ -102,43 +105,56 @@ struct ChannelGradient {
 
 CRESCENDO_HOST_DEVICE inline ChannelGradient ChannelGradientOf(const Sums& gradients, float inverse_deviation,
                                                                float rows) {
-  return {gradients.first / rows, gradients.second * inverse_deviation * inverse_deviation / rows};
+  const float share = 1 / rows;
+  return {gradients.first * share, gradients.second * inverse_deviation * inverse_deviation * share};
 }
 
 // Which part of a chunk a thread of a GPU has: kWidth channels from `channel` on, in every `lanes`-th row from row
-// `lane` on. A block of kGhostNormThreads has one chunk of one ghost, and of its channels the `tile`-th
-// kGhostNormThreads * kWidth; channels must be a multiple of kWidth.
+// `lane` on. A block of kGhostNormThreads has one chunk of one ghost, and of its channels a tile: kGhostNormTile, of
+// the last tile those that are left. Rows of a tile are whole cache lines in bfloat16. Channels must be a multiple of
+// kWidth.
 inline constexpr int kGhostNormThreads = 256;
+inline constexpr int kGhostNormTile = 64;
+
+CRESCENDO_HOST_DEVICE inline int64_t GhostNormTiles(int64_t channels) {
+  return (channels + kGhostNormTile - 1) / kGhostNormTile;
+}
 
 template <int kWidth>
 struct GhostThread {
+  static_assert(kGhostNormTile % kWidth == 0);
   int64_t chunk;
   int64_t ghost;
-  int groups;  // of kWidth channels, in the block
+  int64_t first_channel;  // of the tile
+  int groups;             // of kWidth channels, in the tile
   int lanes;
   int lane;
   int64_t channel;
 
   CRESCENDO_HOST_DEVICE GhostThread(int64_t channels, int64_t its_chunk, int64_t its_ghost, int64_t tile, int thread)
-      : chunk(its_chunk), ghost(its_ghost) {
-    const int64_t first_group = tile * kGhostNormThreads;
-    const int64_t groups_left = channels / kWidth - first_group;
-    groups = static_cast<int>(groups_left < kGhostNormThreads ? groups_left : kGhostNormThreads);
+      : chunk(its_chunk), ghost(its_ghost), first_channel(tile * kGhostNormTile) {
+    const int64_t left = channels - first_channel;
+    groups = static_cast<int>(left < kGhostNormTile ? left : kGhostNormTile) / kWidth;
     lanes = kGhostNormThreads / groups;
     lane = thread / groups;
-    channel = (first_group + thread % groups) * kWidth;
+    channel = first_channel + thread % groups * kWidth;
   }
+
+  CRESCENDO_HOST_DEVICE int tile_channels() const { return groups * kWidth; }
 
   // The last threads have nothing to do where the groups do not divide the block.
   CRESCENDO_HOST_DEVICE bool used() const { return lane < lanes; }
 
-  // visit(the element of the thread's first channel) for each row of the thread.
-  template <class Visit>
+  // The thread's rows, kRows at a time, so that so many loads are under way at once: visit(the element of its first
+  // channel in the first of them, elements to the next row, how many they are). Fewer only at the end.
+  template <int kRows, class Visit>
   CRESCENDO_HOST_DEVICE void ForRows(const GhostLayout& layout, int64_t channels, Visit&& visit) const {
     if (!used()) return;
     const int64_t end = layout.ChunkBegin(ghost, chunk + 1);
-    for (int64_t row = layout.ChunkBegin(ghost, chunk) + lane; row < end; row += lanes) {
-      visit(row * channels + channel);
+    const int64_t step = lanes * channels;
+    for (int64_t row = layout.ChunkBegin(ghost, chunk) + lane; row < end; row += int64_t{kRows} * lanes) {
+      const int64_t left = (end - row + lanes - 1) / lanes;
+      visit(row * channels + channel, step, static_cast<int>(left < kRows ? left : kRows));
     }
   }
 };

@@ -13,6 +13,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <numeric>
 #include <set>
 
@@ -231,6 +232,42 @@ TEST_F(GhostNorm, RepeatsItsBits) {
   EXPECT_TRUE(at::equal(first.running_variance, second.running_variance));
 }
 
+// What a ghost is cut into depends on nothing but itself.
+TEST_F(GhostNorm, AGhostHasTheSameBitsAloneAndAmongOthers) {
+  const Case both = {.ghosts = {9, 9}, .example = {16, 16, 16}, .residual = true, .relu = true};
+  const at::Device device = TestDevice();
+  const auto outputs = [&](int64_t begin, int64_t examples, const GhostSizes& ghosts) {
+    const NormTensors tensors = {Weight(both).to(device), Bias(both).to(device), at::zeros({16}).to(device),
+                                 at::ones({16}).to(device)};
+    return ForwardGhostNorm(Inputs(both).narrow(0, begin, examples).to(device),
+                            Residual(both).narrow(0, begin, examples).to(device), ghosts, tensors, {.relu = true})
+        .output.cpu();
+  };
+  EXPECT_TRUE(at::equal(outputs(0, 18, {9, 9}), at::cat({outputs(0, 9, {9}), outputs(9, 9, {9})})));
+}
+
+// A NaN that ReLU turned into 0 would never reach the loss, where it ends the run.
+TEST_F(GhostNorm, NaNStaysNaN) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const Case c = {.ghosts = {8, 8}, .example = {40}, .relu = true, .type = type};
+    const at::Device device = TestDevice();
+    const NormTensors tensors = {Weight(c).to(device), Bias(c).to(device), at::zeros({40}).to(device),
+                                 at::ones({40}).to(device)};
+    at::Tensor inputs = Inputs(c);
+    inputs[2][36] = std::numeric_limits<float>::quiet_NaN();
+    inputs[12][3] = std::numeric_limits<float>::infinity();
+    const GhostNormForward forward = ForwardGhostNorm(inputs.to(device), {}, c.ghosts, tensors, {.relu = true});
+    const at::Tensor outputs = forward.output.cpu();
+    EXPECT_TRUE(outputs.narrow(0, 0, 8).select(1, 36).isnan().all().item<bool>());
+    EXPECT_TRUE(outputs.narrow(0, 8, 8).select(1, 3).isnan().all().item<bool>());
+    EXPECT_EQ(outputs.isnan().sum().item<int64_t>(), 16);
+    EXPECT_TRUE(tensors.running_variance[36].isnan().item<bool>());
+    const GhostNormGradients gradients =
+        BackwardGhostNorm(OutputProbe(c).to(device), {}, forward, c.ghosts, tensors, {.relu = true});
+    EXPECT_TRUE(gradients.weight[36].isnan().item<bool>());
+  }
+}
+
 TEST_F(GhostNorm, GhostsThatCannotBeAreOurMistake) {
   const auto forward = [](const GhostSizes& ghosts, const GhostSizes& told) {
     const Case c = {.ghosts = ghosts, .example = {4}};
@@ -247,14 +284,17 @@ TEST_F(GhostNorm, GhostsThatCannotBeAreOurMistake) {
 template <int kWidth>
 void ExpectEachElementOnce(const GhostLayout& layout, int64_t channels) {
   std::vector<int> visits(static_cast<size_t>(layout.Begin(layout.ghosts) * channels));
-  const int64_t tiles = (channels / kWidth + kGhostNormThreads - 1) / kGhostNormThreads;
+  const int64_t tiles = GhostNormTiles(channels);
   for (int64_t ghost = 0; ghost < layout.ghosts; ++ghost) {
     for (int64_t chunk = 0; chunk < layout.chunks; ++chunk) {
       for (int64_t tile = 0; tile < tiles; ++tile) {
         for (int thread = 0; thread < kGhostNormThreads; ++thread) {
-          GhostThread<kWidth>(channels, chunk, ghost, tile, thread).ForRows(layout, channels, [&](int64_t element) {
+          const GhostThread<kWidth> place(channels, chunk, ghost, tile, thread);
+          place.template ForRows<4>(layout, channels, [&](int64_t element, int64_t step, int rows) {
             EXPECT_EQ(element % kWidth, 0);
-            for (int i = 0; i < kWidth; ++i) ++visits[element + i];
+            for (int r = 0; r < rows; ++r) {
+              for (int i = 0; i < kWidth; ++i) ++visits[element + r * step + i];
+            }
           });
         }
       }
@@ -270,7 +310,7 @@ TEST(GhostThreadTest, TheThreadsOfAGpuVisitEachElementOnce) {
                                     {.ghosts = 3, .rows = 50, .larger = 2, .step = 5, .chunks = 4},
                                     {.ghosts = 2, .rows = 9, .larger = 1, .step = 1, .chunks = 9}}) {
     for (const int64_t channels : {1, 5, 16, 160, 255, 257, 640}) ExpectEachElementOnce<1>(layout, channels);
-    for (const int64_t channels : {8, 16, 160, 640, 2048, 2056}) ExpectEachElementOnce<8>(layout, channels);
+    for (const int64_t channels : {8, 16, 64, 72, 160, 640, 2048, 2056}) ExpectEachElementOnce<8>(layout, channels);
   }
 }
 

@@ -205,6 +205,7 @@ TEST_F(ModelTest, InitialWeightsAreAFunctionOfTheSeed) {
 TEST_F(ModelTest, ComputesTheSameOnAGpu) {
   const at::Device device = device::ChooseDevice(config::DeviceName::kAuto);
   if (device.is_cpu()) GTEST_SKIP() << "no GPU to compare with";
+  device::KeepFp32Exact();
   const at::Tensor inputs = Wave({6, 3, 8, 8}, 0, 1).add(Wave({6, 3, 8, 8}, 1, 1).pow(3));
   const at::Tensor labels = at::arange(6, at::kLong).remainder(4);
   const auto outcome = [&](at::Device where) {
@@ -218,7 +219,7 @@ TEST_F(ModelTest, ComputesTheSameOnAGpu) {
     }
     return result;
   };
-  EXPECT_LT(LargestDifference(outcome(device), outcome(at::kCPU)), 5e-3);  // a GPU may multiply in TF32
+  EXPECT_LT(LargestDifference(outcome(device), outcome(at::kCPU)), 5e-3);
 }
 
 // At equal logits each example costs log(classes), and one class 20 ahead costs about 2e-9.

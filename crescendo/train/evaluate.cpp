@@ -19,8 +19,8 @@ Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device devi
   const int64_t total = test.labels.size(0);
   const int64_t chunks = (total + kChunk - 1) / kChunk;
   // Each worker fills its rows and the others are zero, so that adding them is exact; then the rows are added in order.
-  const at::Tensor losses_and_right = at::zeros({chunks, 2}, at::TensorOptions(at::kDouble));
-  auto rows = losses_and_right.accessor<double, 2>();
+  const at::Tensor losses_and_right = at::zeros({chunks, 2}, at::TensorOptions(at::kDouble).device(device));
+  const device::KeptCasts kept_casts;
   for (int64_t chunk = group.rank(); chunk < chunks; chunk += group.size()) {
     const int64_t begin = chunk * kChunk;
     const data::Batch batch = data::TestBatch(test, begin, std::min(kChunk, total - begin));
@@ -30,10 +30,13 @@ Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device devi
       const device::Autocast autocast(device, precision);
       logits = model.Evaluate(batch.inputs.to(device));
     }
-    rows[chunk][0] = nn::SummedCrossEntropy(logits, labels).item<double>();
-    rows[chunk][1] = logits.argmax(1).eq(labels).sum().item<double>();
+    const at::Tensor row = losses_and_right[chunk];  // where the device is: nobody waits for a chunk
+    row[0].copy_(nn::SummedCrossEntropy(logits, labels));
+    row[1].copy_(logits.argmax(1).eq(labels).sum());
   }
-  group.Sum(losses_and_right);
+  const at::Tensor on_host = losses_and_right.cpu();
+  group.Sum(on_host);
+  const auto rows = on_host.accessor<double, 2>();
   double loss = 0;
   double right = 0;
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {

@@ -1,5 +1,6 @@
 // run.gpu_graphs: recorded micro-batches, and losses that are read later, change nothing but the speed. On a CPU a
 // replay is a call (device/work_graph.h), so that all else of it runs.
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
@@ -28,7 +29,10 @@ using ::testing::HasSubstr;
 
 class Graphs : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { at::set_num_threads(1); }
+  static void SetUpTestSuite() {
+    at::set_num_threads(1);
+    at::globalContext().setDeterministicCuDNN(true);
+  }
 };
 
 std::vector<std::string> With(std::vector<std::string> overrides, const std::vector<std::string>& more) {

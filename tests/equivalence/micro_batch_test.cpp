@@ -16,13 +16,10 @@ namespace crescendo {
 namespace {
 
 using support::LargestDifference;
+using support::Rounding;
 using support::RunResult;
 using support::RunSmall;
 using support::TestDevice;
-
-// A tolerance for sums in another order. cuDNN also takes other algorithms for other sizes, so a GPU has ten times as
-// much.
-double Rounding(double on_cpu) { return TestDevice().is_cpu() ? on_cpu : 10 * on_cpu; }
 
 std::map<std::string, at::Tensor> Copies(const nn::Model& model) {
   std::map<std::string, at::Tensor> copies;

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "tests/equivalence/small_run.h"
+#include "tests/support/test_device.h"
 
 namespace crescendo {
 namespace {
 
 using support::LargestDifference;
+using support::Rounding;
 using support::RunOnWorkers;
 using support::RunResult;
 using support::RunSmall;
@@ -79,7 +81,7 @@ TEST_F(Reproducible, DiffersFromNormalModeByRoundingAlone) {
   const RunResult normal = RunSmall(slow);
   const RunResult reproducible = Run(slow, "run.micro_batch=8");
   EXPECT_GT(LargestDifference(normal, reproducible), 0);
-  EXPECT_LT(LargestDifference(normal, reproducible), 1e-4);
+  EXPECT_LT(LargestDifference(normal, reproducible), Rounding(1e-4));
 }
 
 // A batch of one row has no variance: it leaves the running statistics as they are, in both modes.
@@ -89,7 +91,7 @@ TEST_F(Reproducible, ABatchOfOneRowIsTreatedAsInNormalMode) {
                                              "schedule.policy=decay", "reference.learning_rate=0.005"};
   const RunResult reproducible = Run(one_left, "run.micro_batch=8");
   EXPECT_EQ(reproducible.memory.updates.back().setting.global_batch, schedule::Examples{1});
-  EXPECT_LT(LargestDifference(RunSmall(one_left), reproducible), 1e-5);
+  EXPECT_LT(LargestDifference(RunSmall(one_left), reproducible), Rounding(1e-5));
 }
 
 }  // namespace
