@@ -9,6 +9,7 @@ import argparse, concurrent.futures, datetime, json, os, pathlib, statistics, su
 
 STARTED = int(os.environ.get("CRESCENDO_STARTED", time.time()))
 TEST_LIMIT = 300
+COMPILED = ("compile", "reduce-overhead")  # modes of torch.compile: its default, and with CUDA graphs
 MICRO_BATCH = 1280  # at most, so that no time goes into choosing one
 TESTS = ["crescendo/device/device_test", "crescendo/data/data_test", "crescendo/nn/nn_test", "crescendo/optim/optim_test",
          "crescendo/distributed/distributed_test", "tests/equivalence/equivalence_test"]
@@ -60,6 +61,7 @@ def say(text):
 class Check:
     def __init__(self, arguments):
         self.a = arguments
+        self.began = time.time()  # after the build, which STARTED may be before
         self.small = arguments.device == "cpu"
         self.net = {"depth": 10, "width": 1} if self.small else {"depth": 16, "width": 4}
         self.batches = [32, 128] if self.small else [128, 5120]
@@ -76,9 +78,10 @@ class Check:
         at_once = max(1, (os.cpu_count() or 1) // 4)
         with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             results = first | dict(zip(TESTS[1:], pool.map(self.test, TESTS[1:])))
+        end = time.time() + min(60, self.left())
         for compiler in compilers:
             try:
-                compiler.wait(max(1, min(60, self.left())))
+                compiler.wait(max(1, end - time.time()))
             except subprocess.TimeoutExpired:
                 compiler.kill()
         return results
@@ -94,7 +97,7 @@ class Check:
                 ended = done.returncode
                 said = (done.stdout + done.stderr)[-2000:]
             except subprocess.TimeoutExpired as expired:
-                cases, ended, said = [], f"more than {TEST_LIMIT} s", (expired.stdout or b"").decode()[-2000:]
+                cases, ended, said = [], f"more than {TEST_LIMIT} s", (expired.stdout or b"").decode(errors="replace")[-2000:]
         failed = {f"{t['classname']}.{t['name']}": t["failures"][0]["failure"][:500] for t in cases if "failures" in t}
         result = {"tests": len(cases), "failed": failed,
                   "skipped": [f"{t['classname']}.{t['name']}" for t in cases if t.get("result") == "SKIPPED"],
@@ -147,22 +150,22 @@ class Check:
             done = subprocess.run(self.peer_command(mode, batch, precision), env=exact, capture_output=True, text=True,
                                   timeout=max(30, self.left()))
         except subprocess.TimeoutExpired:
-            return {"failed": "no time left"}
+            return {"left_out": "no time left"}
         if done.returncode != 0:
             return {"failed": done.stderr[-1000:]}
         return {"images_per_second": json.loads(done.stdout.splitlines()[-1])["img_per_s"]}
 
     def left(self):
-        return 60 * self.a.minutes - elapsed()
+        return 60 * self.a.minutes - (time.time() - self.began)
 
     def compile_ahead(self):
         """PyTorch keeps on disk what it has compiled."""
-        return [subprocess.Popen(self.peer_command("compile", batch, "bf16"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                for batch in self.batches]
+        return [subprocess.Popen(self.peer_command(mode, batch, "bf16"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                for mode in COMPILED for batch in self.batches]
 
-    def throughput(self):
+    def throughput(self, keep):
         rows = [{"batch": batch, "precision": precision, "crescendo": {name: [] for name in OURS}, "pytorch": {mode: [] for mode in modes}}
-                for precision, modes in (("bf16", ("eager", "compile")), ("fp32", ("eager",))) for batch in self.batches]
+                for precision, modes in (("bf16", ("eager", *COMPILED)), ("fp32", ("eager",))) for batch in self.batches]
         for row in rows:
             batch, precision = row["batch"], row["precision"]
             updates = 10 if self.small else max(40, 102400 // batch)
@@ -172,7 +175,7 @@ class Check:
                     for name in measured:
                         measured[name].append(measure(name) if self.left() > 40 else {"left_out": f"{self.left():.0f} s left"})
             say(describe(row))
-        return rows
+            keep("throughput", rows)
 
     def together(self):
         """images/s of three trainings on the device at once, added up: is one enough to keep it busy?"""
@@ -224,13 +227,13 @@ def main():
     out = pathlib.Path(arguments.out)
     out.parent.mkdir(parents=True, exist_ok=True)
 
-    def keep(name, part):  # at once: a machine that is lent may be taken back
+    def keep(name, part):  # at once, so that nothing is lost where this is stopped
         result[name] = part
         result["seconds"] = round(elapsed())
         out.write_text(json.dumps(result, indent=1) + "\n")
 
     keep("tests", check.tests())
-    keep("throughput", check.throughput())
+    check.throughput(keep)
     keep("three_at_once", check.together())
     bad = [name for name, r in result["tests"].items() if r["failed"] or "ended" in r]
     bad += [f"training, batch {row['batch']} {row['precision']}, {name}" for row in result["throughput"]

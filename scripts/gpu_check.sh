@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that needs a GPU, in one go: the tests on it, and the speed of training beside PyTorch. Under 8 minutes on a machine with
+# All that needs a GPU, in one go: the tests on it, and the speed of training beside PyTorch. About 8 minutes after the build, on a machine with
 # a GPU, CUDA 13 and a PyTorch 2.11 built for it. Prints a table and writes results/gpu-check.json.
 #   scripts/gpu_check.sh                   builds the preset cuda with all cores first
 #   scripts/gpu_check.sh FOLDER|FILE       uses a build that is there: a build folder, or what --pack wrote

@@ -417,8 +417,8 @@ struct RunOptions {
   std::optional<int64_t> threads;
   bool reproducible = false;
   bool cache_memory = true;
-  bool gpu_norm_kernels = false;
-  bool gpu_graphs = false;
+  std::optional<bool> gpu_norm_kernels;
+  std::optional<bool> gpu_graphs;
   Workers workers = Workers::kFixed;
   std::optional<int64_t> worker_batch;
   double worker_timeout = 120;
@@ -456,14 +456,14 @@ struct RunOptions {
     visit("cache_memory", self.cache_memory,
           {.sentence = "keep freed CPU memory for the next step instead of giving it back to the system"});
     visit("gpu_norm_kernels", self.gpu_norm_kernels,
-          {.sentence =
-               "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); off "
-               "by default, as no GPU has run them yet"});
-    visit(
-        "gpu_graphs", self.gpu_graphs,
-        {.sentence =
-             "queue each micro-batch on a GPU as one CUDA graph, and read losses only where an update is logged "
-             "(run.log_every), so that the GPU never waits; for one worker; off by default, as no GPU has run it yet"});
+          {.sentence = "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); "
+                       "auto: on a GPU",
+           .unset = "auto"});
+    visit("gpu_graphs", self.gpu_graphs,
+          {.sentence = "queue each micro-batch on a GPU as one CUDA graph, and read losses only where an update is "
+                       "logged (run.log_every), so that the GPU never waits; for one worker; auto: on a GPU, where one "
+                       "worker trains and run.reproducible is false",
+           .unset = "auto"});
     visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
     visit(
         "worker_batch", self.worker_batch,

@@ -189,7 +189,7 @@ class Validator {
   }
 
   void CheckGraphs() const {
-    if (!options_.run.gpu_graphs || !options_.run.reproducible) return;
+    if (!options_.run.gpu_graphs.value_or(false) || !options_.run.reproducible) return;
     Fail("run.gpu_graphs",
          "run.gpu_graphs = true with run.reproducible = true: sums in a fixed order are not made of graphs; leave one "
          "of "

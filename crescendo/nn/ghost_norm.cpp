@@ -18,7 +18,8 @@ namespace {
 using schedule::GhostSizes;
 
 // One ghost keeps a GPU busy: two blocks for each of the 132 multiprocessors of an H100, as far as there is work for
-// them. What a ghost is cut into depends on its own size alone, and so do its bits.
+// them. What ghosts are cut into depends on the size of the smallest and
+// not on how many there are, and so do their bits.
 constexpr int64_t kBlocksOfAGhost = 264;
 constexpr int64_t kLeastElementsOfABlock = 8192;
 

@@ -339,7 +339,8 @@ bool Vectorises(int64_t channels, Pointers... pointers) {
 // The tiles of a row are side by side in time too.
 dim3 GridOf(const GhostLayout& layout, int64_t channels) {
   const int64_t tiles = GhostNormTiles(channels);
-  TORCH_INTERNAL_ASSERT(layout.ghosts <= 65535 && (layout.chunks == 1 || layout.ghosts * tiles <= kMostTilesOfGhosts));
+  TORCH_INTERNAL_ASSERT(layout.ghosts <= kMostGhostsOfALaunch &&
+                        (layout.chunks == 1 || layout.ghosts * tiles <= kMostTilesOfGhosts));
   return dim3(static_cast<unsigned>(tiles), static_cast<unsigned>(layout.chunks), static_cast<unsigned>(layout.ghosts));
 }
 

@@ -6,6 +6,8 @@
 #include <atomic>
 #include <optional>
 
+#include "crescendo/nn/ghost_norm_math.h"
+
 namespace crescendo::nn {
 namespace {
 
@@ -56,7 +58,8 @@ void UseGhostNormKernels(bool use) { use_kernels = use; }
 
 bool UsesGhostNormKernels(const at::Tensor& inputs, const schedule::GhostSizes& ghosts) {
   const int64_t rows_of_example = inputs.numel() / (inputs.size(0) * inputs.size(1));
-  return use_kernels && ghosts.back() * rows_of_example > 1;
+  return use_kernels && ghosts.back() * rows_of_example > 1 &&
+         static_cast<int64_t>(ghosts.size()) <= kMostGhostsOfALaunch;
 }
 
 at::Tensor GhostNormRelu(const at::Tensor& inputs, const schedule::GhostSizes& ghosts, const NormTensors& tensors,

@@ -10,7 +10,8 @@ namespace crescendo::nn {
 // run.gpu_norm_kernels: whether GhostBatchNorm::ThenRelu uses GhostNormRelu. For the whole program, false at its start.
 void UseGhostNormKernels(bool use);
 
-// Whether it does for these inputs: not where it is not to, nor where a ghost has a single row.
+// Whether it does for these inputs: not where it is not to, nor where a ghost has a single row, nor for more
+// ghosts than a launch can have.
 bool UsesGhostNormKernels(const at::Tensor& inputs, const schedule::GhostSizes& ghosts);
 
 // ReLU(norm(inputs)).

@@ -19,6 +19,8 @@
 
 namespace crescendo::nn {
 
+inline constexpr int64_t kMostGhostsOfALaunch = 65535;  // of a grid's third dimension
+
 struct GhostLayout {
   int64_t ghosts = 0;
   int64_t rows = 0;    // of a ghost that is not one of the larger

@@ -232,7 +232,7 @@ TEST_F(GhostNorm, RepeatsItsBits) {
   EXPECT_TRUE(at::equal(first.running_variance, second.running_variance));
 }
 
-// What a ghost is cut into depends on nothing but itself.
+// What a ghost is cut into does not depend on how many there are.
 TEST_F(GhostNorm, AGhostHasTheSameBitsAloneAndAmongOthers) {
   const Case both = {.ghosts = {9, 9}, .example = {16, 16, 16}, .residual = true, .relu = true};
   const at::Device device = TestDevice();

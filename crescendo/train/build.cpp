@@ -52,8 +52,13 @@ at::Device PrepareProcess(const config::Options& options, const distributed::Wor
   device::KeepFp32Exact();
   if (options.run.reproducible) device::RepeatBits(device);
   if (options.run.cache_memory) device::InstallCachingCpuAllocator();
-  nn::UseGhostNormKernels(options.run.gpu_norm_kernels);
+  nn::UseGhostNormKernels(options.run.gpu_norm_kernels.value_or(device.is_cuda()));
   return device;
+}
+
+bool UsesGraphs(const Parts& parts) {
+  const config::RunOptions& run = parts.options.run;
+  return run.gpu_graphs.value_or(parts.device.is_cuda() && parts.place.size == 1 && !run.reproducible);
 }
 
 std::unique_ptr<nn::Model> BuildModelFor(const data::Dataset& examples, const config::Options& options,
@@ -65,7 +70,7 @@ std::unique_ptr<nn::Model> BuildModelFor(const data::Dataset& examples, const co
 }
 
 Parts Build(const config::Options& options, const distributed::WorkerPlace& place) {
-  if (options.run.gpu_graphs && place.size > 1) {
+  if (options.run.gpu_graphs.value_or(false) && place.size > 1) {
     throw UserError(fmt::format(
         "run.gpu_graphs = true is for one worker, and this run has {}: start one, or leave it out", place.size));
   }

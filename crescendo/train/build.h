@@ -43,6 +43,9 @@ Parts Build(const config::Options& options, const distributed::WorkerPlace& plac
 // as above.
 at::Device PrepareProcess(const config::Options& options, const distributed::WorkerPlace& place = {});
 
+// Whether micro-batches are recorded and replayed as CUDA graphs: run.gpu_graphs, and what its "auto" means here.
+bool UsesGraphs(const Parts& parts);
+
 // The network of `options` for such examples, with its initial weights, on `device`.
 std::unique_ptr<nn::Model> BuildModelFor(const data::Dataset& examples, const config::Options& options,
                                          at::Device device);

@@ -89,7 +89,8 @@ Examples BestSize(Parts& parts, int64_t memory, const std::atomic<int>& stop) {
 }  // namespace
 
 MicroBatchChoice ChooseMicroBatch(Parts& parts, const std::atomic<int>& stop) {
-  return ChooseMicroBatch(parts, stop, device::FreeMemoryBytes(parts.device) / 4 * 3);
+  const int64_t eighths = UsesGraphs(parts) ? 3 : 6;
+  return ChooseMicroBatch(parts, stop, device::FreeMemoryBytes(parts.device) / 8 * eighths);
 }
 
 int64_t MemoryForData(const Parts& parts) {

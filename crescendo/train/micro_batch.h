@@ -26,10 +26,10 @@ struct MicroBatchChoice {
 // program. `stop` is looked at between two passes: once it is a signal's number, on any worker, nothing is chosen.
 MicroBatchChoice ChooseMicroBatch(Parts& parts, const std::atomic<int>& stop, int64_t memory);
 
-// With three quarters of the memory that is free.
+// With three quarters of the memory that is free; with CUDA graphs, which have memory of their own, with half of that.
 MicroBatchChoice ChooseMicroBatch(Parts& parts, const std::atomic<int>& stop);
 
-// How many bytes of a GPU the data set may take: a quarter of what is free, which is what ChooseMicroBatch leaves.
+// How many bytes of a GPU the data set may take: a quarter of what is free, which ChooseMicroBatch leaves at least.
 // (data/loader.h says what happens where it needs more.) 0 for a CPU.
 int64_t MemoryForData(const Parts& parts);
 

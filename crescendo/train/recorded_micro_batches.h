@@ -30,8 +30,8 @@ namespace crescendo::train {
 
 class RecordedMicroBatches {
  public:
-  // Puts the gradient of a micro-batch's loss times `scale` (a float without dimensions) into .grad, where there is
-  // none before, and returns the sum of the losses of its examples, on the device.
+  // Adds the gradient of a micro-batch's loss times `scale` (a float without dimensions) to .grad and returns the sum
+  // of the losses of its examples, on the device.
   using Compute =
       std::function<at::Tensor(const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale)>;
 
@@ -52,7 +52,6 @@ class RecordedMicroBatches {
   };
 
   void Record(const schedule::GhostSizes& ghosts, Shape& shape);
-  at::Tensor ComputeAndAdd(const data::Batch& batch, const schedule::GhostSizes& ghosts);
 
   Compute compute_;
   std::vector<at::Tensor> parameters_;

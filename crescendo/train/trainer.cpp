@@ -66,7 +66,7 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       created_(steady_clock::now()),
       seconds_at_record_(start.train_seconds),
       examples_at_record_(start.examples) {
-  if (!parts_.options.run.gpu_graphs) return;
+  if (!UsesGraphs(parts_)) return;
   recorded_.emplace(parts_.device, *parts_.model,
                     [this](const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale) {
                       return ForwardAndBackward(batch, ghosts, scale);

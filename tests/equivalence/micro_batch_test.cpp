@@ -93,6 +93,23 @@ TEST_F(Layout, GpuNormKernelsChangeOnlyTheOrderOfSums) {
   EXPECT_LT(LargestDifference(fp32, bf16_kernels), 2 * LargestDifference(fp32, bf16));
 }
 
+TEST_F(Layout, AutoIsKernelsAndGraphsOnAGpu) {
+  const auto run = [](const char* kernels, const char* graphs) {
+    return RunSmall({"schedule.length=64sp", "reference.boundaries=[\"32sp\"]", kernels, graphs});
+  };
+  const bool on = !TestDevice().is_cpu();
+  const RunResult stated = run(on ? "run.gpu_norm_kernels=true" : "run.gpu_norm_kernels=false",
+                               on ? "run.gpu_graphs=true" : "run.gpu_graphs=false");
+  EXPECT_EQ(LargestDifference(stated, run("run.gpu_norm_kernels=auto", "run.gpu_graphs=auto")), 0);
+
+  const auto uses_graphs = [](std::vector<std::string> overrides) {
+    overrides.emplace_back("run.gpu_graphs=auto");
+    return train::UsesGraphs(train::Build(support::SmallOptions(overrides)));
+  };
+  EXPECT_EQ(uses_graphs({}), on);
+  EXPECT_FALSE(uses_graphs({"run.reproducible=true"}));
+}
+
 // One update; over a run batch norm amplifies the rounding.
 TEST_F(Layout, AGpuLearnsWhatTheCpuLearns) {
   if (TestDevice().is_cpu()) GTEST_SKIP() << "needs a GPU: CRESCENDO_TEST_DEVICE=cuda";

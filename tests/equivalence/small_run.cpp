@@ -19,7 +19,9 @@
 namespace crescendo::support {
 
 config::Options SmallOptions(const std::vector<std::string>& overrides) {
-  std::vector<std::string> all = {"run.device=" + TestDeviceName()};
+  // On a GPU too: tests that want graphs or kernels say so.
+  std::vector<std::string> all = {"run.device=" + TestDeviceName(), "run.gpu_graphs=false",
+                                  "run.gpu_norm_kernels=false"};
   all.insert(all.end(), overrides.begin(), overrides.end());
   return config::LoadText(kSmallConfig, "small.toml", all);
 }

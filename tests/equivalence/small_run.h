@@ -62,7 +62,8 @@ threads = 1
 micro_batch = 8
 )";
 
-// kSmallConfig with these options changed, and run.device = TestDeviceName() (tests/support/test_device.h).
+// kSmallConfig with these options changed, run.device = TestDeviceName() (tests/support/test_device.h), and without
+// what is used on a GPU alone: run.gpu_graphs and run.gpu_norm_kernels false.
 config::Options SmallOptions(const std::vector<std::string>& overrides);
 
 // Trains SmallOptions, on one thread; the tensors come back to the CPU. On a GPU cuDNN is told to repeat its bits.
