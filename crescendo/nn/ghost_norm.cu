@@ -62,6 +62,15 @@ __device__ void Store(T* to, const Vector<T, kWidth>& vector) {
   }
 }
 
+// visit(0), ..., visit(rows - 1), unrolled: what is indexed by the row stays in registers.
+template <int kRows, class Visit>
+__device__ void ForEach(int rows, Visit&& visit) {
+#pragma unroll
+  for (int r = 0; r < kRows; ++r) {
+    if (r < rows) visit(r);
+  }
+}
+
 // inputs, or inputs + residual rounded to T.
 template <class T, int kWidth, bool kAdds>
 __device__ Vector<T, kWidth> SumOf(const Vector<T, kWidth>& inputs, const Vector<T, kWidth>& residual) {
@@ -182,26 +191,20 @@ __global__ void __launch_bounds__(kThreads) ForwardSums(const __grid_constant__ 
     place.template ForRows<kRows>(job.layout, job.channels, [&](int64_t element, int64_t step, int rows) {
       Vector<T, kWidth> s[kRows];
       Vector<T, kWidth> residual[kRows];
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-          s[r] = Load<T, kWidth>(job.inputs + element + r * step);
-          if constexpr (kAdds) residual[r] = Load<T, kWidth>(job.residual + element + r * step);
+      ForEach<kRows>(rows, [&](int r) {
+        s[r] = Load<T, kWidth>(job.inputs + element + r * step);
+        if constexpr (kAdds) residual[r] = Load<T, kWidth>(job.residual + element + r * step);
+      });
+      ForEach<kRows>(rows, [&](int r) {
+        if constexpr (kAdds) {
+          s[r] = SumOf<T, kWidth, kAdds>(s[r], residual[r]);
+          Store<T, kWidth>(job.sum + element + r * step, s[r]);
         }
-      }
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-          if constexpr (kAdds) {
-            s[r] = SumOf<T, kWidth, kAdds>(s[r], residual[r]);
-            Store<T, kWidth>(job.sum + element + r * step, s[r]);
-          }
-#pragma unroll
-          for (int i = 0; i < kWidth; ++i) {
-            sums[i].AddDistance(static_cast<float>(s[r].values[i]) - static_cast<float>(pivots.values[i]));
-          }
+        for (int i = 0; i < kWidth; ++i) {
+          sums[i].AddDistance(static_cast<float>(s[r].values[i]) - static_cast<float>(pivots.values[i]));
         }
-      }
+      });
     });
   }
   AddChunks(place, AddLanes(place, sums), job.layout, job.channels, job.partial,
@@ -227,21 +230,15 @@ __global__ void __launch_bounds__(kThreads) ForwardOutput(const __grid_constant_
     const T* const s = job.s();
     place.template ForRows<kRows>(job.layout, job.channels, [&](int64_t element, int64_t step, int rows) {
       Vector<T, kWidth> values[kRows];
+      ForEach<kRows>(rows, [&](int r) { values[r] = Load<T, kWidth>(s + element + r * step); });
+      ForEach<kRows>(rows, [&](int r) {
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) values[r] = Load<T, kWidth>(s + element + r * step);
-      }
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-#pragma unroll
-          for (int i = 0; i < kWidth; ++i) {
-            const float z = norms[i].Normalise(static_cast<float>(values[r].values[i]));
-            values[r].values[i] = static_cast<T>(OutputOf(z, job.relu));
-          }
-          Store<T, kWidth>(job.output + element + r * step, values[r]);
+        for (int i = 0; i < kWidth; ++i) {
+          const float z = norms[i].Normalise(static_cast<float>(values[r].values[i]));
+          values[r].values[i] = static_cast<T>(OutputOf(z, job.relu));
         }
-      }
+        Store<T, kWidth>(job.output + element + r * step, values[r]);
+      });
     });
   }
   ForChannelsOnce(place, [&](int64_t channel) { job.AdvanceRunning(channel); });
@@ -259,24 +256,18 @@ __global__ void __launch_bounds__(kThreads, 2) BackwardSums(const __grid_constan
     place.template ForRows<kRows>(job.layout, job.channels, [&](int64_t element, int64_t step, int rows) {
       Vector<T, kWidth> s[kRows];
       Vector<T, kWidth> gradients[kRows];
+      ForEach<kRows>(rows, [&](int r) {
+        s[r] = Load<T, kWidth>(job.s + element + r * step);
+        gradients[r] = Load<T, kWidth>(job.output_gradient + element + r * step);
+      });
+      ForEach<kRows>(rows, [&](int r) {
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-          s[r] = Load<T, kWidth>(job.s + element + r * step);
-          gradients[r] = Load<T, kWidth>(job.output_gradient + element + r * step);
+        for (int i = 0; i < kWidth; ++i) {
+          const float x = static_cast<float>(s[r].values[i]);
+          const float g = GradientOfZ(static_cast<float>(gradients[r].values[i]), norms[i], x, job.relu);
+          sums[i].AddGradient(g, x - norms[i].mean);
         }
-      }
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-#pragma unroll
-          for (int i = 0; i < kWidth; ++i) {
-            const float x = static_cast<float>(s[r].values[i]);
-            const float g = GradientOfZ(static_cast<float>(gradients[r].values[i]), norms[i], x, job.relu);
-            sums[i].AddGradient(g, x - norms[i].mean);
-          }
-        }
-      }
+      });
     });
   }
   AddChunks(place, AddLanes(place, sums), job.layout, job.channels, job.partial,
@@ -299,29 +290,23 @@ __global__ void __launch_bounds__(kThreads, 2) BackwardResult(const __grid_const
       Vector<T, kWidth> s[kRows];
       Vector<T, kWidth> gradients[kRows];
       Vector<T, kWidth> of_sum[kRows];
+      ForEach<kRows>(rows, [&](int r) {
+        s[r] = Load<T, kWidth>(job.s + element + r * step);
+        gradients[r] = Load<T, kWidth>(job.output_gradient + element + r * step);
+        if constexpr (kAdds) of_sum[r] = Load<T, kWidth>(job.sum_gradient + element + r * step);
+      });
+      ForEach<kRows>(rows, [&](int r) {
+        Vector<T, kWidth> result;
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-          s[r] = Load<T, kWidth>(job.s + element + r * step);
-          gradients[r] = Load<T, kWidth>(job.output_gradient + element + r * step);
-          if constexpr (kAdds) of_sum[r] = Load<T, kWidth>(job.sum_gradient + element + r * step);
+        for (int i = 0; i < kWidth; ++i) {
+          const float x = static_cast<float>(s[r].values[i]);
+          const float g = GradientOfZ(static_cast<float>(gradients[r].values[i]), norms[i], x, job.relu);
+          float gradient = lost[i].OfInput(g, x, norms[i]);
+          if constexpr (kAdds) gradient += static_cast<float>(of_sum[r].values[i]);
+          result.values[i] = static_cast<T>(gradient);
         }
-      }
-#pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        if (r < rows) {
-          Vector<T, kWidth> result;
-#pragma unroll
-          for (int i = 0; i < kWidth; ++i) {
-            const float x = static_cast<float>(s[r].values[i]);
-            const float g = GradientOfZ(static_cast<float>(gradients[r].values[i]), norms[i], x, job.relu);
-            float gradient = lost[i].OfInput(g, x, norms[i]);
-            if constexpr (kAdds) gradient += static_cast<float>(of_sum[r].values[i]);
-            result.values[i] = static_cast<T>(gradient);
-          }
-          Store<T, kWidth>(job.result + element + r * step, result);
-        }
-      }
+        Store<T, kWidth>(job.result + element + r * step, result);
+      });
     });
   }
   ForChannelsOnce(place, [&](int64_t channel) { job.SumParameterGradients(channel); });
