@@ -34,13 +34,17 @@ using schedule::Setting;
 using schedule::Updates;
 using std::chrono::steady_clock;
 
-// Of updates whose losses are left on the device: their memory, and what is computed in vain after one that is not
-// finite.
+// Of updates whose losses are left on the device: their memory, what is computed in vain after one that is not finite,
+// and how late a log is.
 constexpr size_t kMostUnread = 256;
+constexpr double kMostUnreadSeconds = 0.5;
 
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
+
+// Whether one of the positions every, 2 every, ... lies behind `before`, and at `now` or before it.
+bool Passes(Examples every, Examples before, Examples now) { return now / every > before / every; }
 
 double EpochOf(const schedule::Plan& plan, Examples examples) {
   return static_cast<double>(examples.value()) / static_cast<double>(plan.train_examples().value());
@@ -65,7 +69,12 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       start_seconds_(start.train_seconds),
       created_(steady_clock::now()),
       seconds_at_record_(start.train_seconds),
-      examples_at_record_(start.examples) {
+      examples_at_record_(start.examples),
+      uncounted_since_(created_),
+      read_at_(created_) {
+  if (const auto& every = parts.options.checkpoint.every) {
+    checkpoint_every_ = every->Resolve(parts.plan.train_examples().value());
+  }
   if (!UsesGraphs(parts_)) return;
   recorded_.emplace(parts_.device, *parts_.model,
                     [this](const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale) {
@@ -91,20 +100,29 @@ void Trainer::Walk() {
     const Setting& setting = cursor.setting();
     Grow(parts_.workers_of_phases[setting.phase]);
     ForgetShapes(setting);
-    const auto begin = steady_clock::now();
+    uncounted_since_ = steady_clock::now();
     if (!Step(setting)) return;
-    const bool record_due = IsRecordDue(setting);
-    const bool evaluation_due = setting.end / evaluate_every_ > position_.examples / evaluate_every_;
+    const Examples before = std::exchange(position_.examples, setting.end);
     position_.updates = setting.update + Updates{1};
-    position_.examples = setting.end;
-    if ((record_due || evaluation_due || unread_.size() == kMostUnread) && !Settle()) return;
-    position_.train_seconds += SecondsSince(begin);
-    if (record_due) Record(setting);
+    const bool evaluation_due = Passes(evaluate_every_, before, setting.end);
+    if (unread_.empty()) {
+      CountTime();
+      if (IsRecordDue(setting)) Record(setting, position_);
+    } else if (evaluation_due || IsReadDue(setting, before)) {
+      if (!Settle()) return;
+    } else {
+      CountTime();
+      continue;
+    }
     if (evaluation_due) EvaluateNow();
-    if (!unread_.empty()) continue;
     for (Observer* observer : observers_) observer->OnBoundary(position());
     at_boundary_ = true;
   }
+}
+
+void Trainer::CountTime() {
+  const auto now = steady_clock::now();
+  position_.train_seconds += std::chrono::duration<double>(now - std::exchange(uncounted_since_, now)).count();
 }
 
 // Calls the workers that the batch now has work for.
@@ -191,21 +209,35 @@ void Trainer::StepUnread(const Setting& setting, const at::Tensor& loss_sum) {
   position_.phase_batch = parts_.plan.phases()[setting.phase].global_batch;
 }
 
+// Where all of a state has to be known, and often enough for who watches.
+bool Trainer::IsReadDue(const Setting& setting, Examples before) const {
+  return unread_.size() == kMostUnread || SecondsSince(read_at_) > kMostUnreadSeconds ||
+         parts_.plan.IsAtAnEndOfItsPhase(setting) ||
+         (checkpoint_every_ && Passes(*checkpoint_every_, before, setting.end));
+}
+
 void Trainer::TakeLossesFrom(const RunPosition& position) {
   position_.loss = position.loss;
   position_.unlogged_loss_sum = position.unlogged_loss_sum;
   position_.unlogged_examples = position.unlogged_examples;
 }
 
-// Reads the losses that were left on the device.
+// Reads the losses that were left on the device, and writes the records that waited for them. How long one update took
+// is not known where nobody waits: the time of all is theirs by their examples.
 bool Trainer::Settle() {
   if (unread_.empty()) return true;
   const std::vector<Unread> updates = std::exchange(unread_, {});
   std::vector<at::Tensor> sums;
   for (const Unread& update : updates) sums.push_back(update.loss_sum);
   const at::Tensor on_host = at::stack(sums).to(at::kCPU, at::kDouble);  // waits for the device
+  CountTime();
+  read_at_ = steady_clock::now();
   const auto* sum = on_host.const_data_ptr<double>();
   RunPosition known = updates.front().before;
+  const Examples begin = known.examples;
+  const double begin_seconds = known.train_seconds;
+  const double seconds_per_example =
+      (position_.train_seconds - begin_seconds) / static_cast<double>((updates.back().setting.end - begin).value());
   for (const Unread& update : updates) {
     const double loss = *sum / static_cast<double>(update.setting.global_batch.value());
     if (!std::isfinite(loss)) {
@@ -215,9 +247,13 @@ bool Trainer::Settle() {
       FailAt(update.setting, loss);
       return false;
     }
+    known.updates = update.setting.update + Updates{1};
+    known.examples = update.setting.end;
+    known.train_seconds = begin_seconds + seconds_per_example * static_cast<double>((known.examples - begin).value());
     known.loss = loss;
     known.unlogged_loss_sum += *sum++;
     known.unlogged_examples += update.setting.global_batch;
+    if (IsRecordDue(update.setting)) Record(update.setting, known);
   }
   TakeLossesFrom(known);
   return true;
@@ -386,21 +422,21 @@ bool Trainer::IsRecordDue(const Setting& setting) const {
   return setting.update.value() % parts_.options.run.log_every == 0 || parts_.plan.IsAtAnEndOfItsPhase(setting);
 }
 
-void Trainer::Record(const Setting& setting) {
-  const double seconds = position_.train_seconds;
+// `position`: behind the update, which may lie before position_.
+void Trainer::Record(const Setting& setting, RunPosition& position) {
   report::UpdateRecord record;
   record.setting = setting;
-  record.epoch = EpochOf(parts_.plan, position_.examples);
-  record.loss = position_.unlogged_loss_sum / static_cast<double>(position_.unlogged_examples.value());
-  position_.unlogged_loss_sum = 0;
-  position_.unlogged_examples = Examples{0};
-  record.examples_per_second = static_cast<double>((position_.examples - examples_at_record_).value()) /
-                               std::max(seconds - seconds_at_record_, 1e-9);
-  record.seconds = seconds;
-  record.loader_wait_seconds = position().loader_wait_seconds;
+  record.epoch = EpochOf(parts_.plan, position.examples);
+  record.loss = position.unlogged_loss_sum / static_cast<double>(position.unlogged_examples.value());
+  position.unlogged_loss_sum = 0;
+  position.unlogged_examples = Examples{0};
+  record.examples_per_second = static_cast<double>((position.examples - examples_at_record_).value()) /
+                               std::max(position.train_seconds - seconds_at_record_, 1e-9);
+  record.seconds = position.train_seconds;
+  record.loader_wait_seconds = position.loader_wait_seconds + loader_.waited_seconds();
   record.workers = WorkersSinceLastRecord();
-  examples_at_record_ = position_.examples;
-  seconds_at_record_ = seconds;
+  examples_at_record_ = position.examples;
+  seconds_at_record_ = position.train_seconds;
   for (Observer* observer : observers_) observer->OnUpdate(record);
 }
 

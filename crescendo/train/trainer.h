@@ -15,9 +15,10 @@
 // which order, is in update_sum.h. All take the same steps with the same weights, and stop at the same update. Where
 // more of them compute a phase than the one before, the group is formed anew between two updates (growth.h).
 //
-// With run.gpu_graphs the host does not wait for a GPU at every update: losses are left there until an update is logged
-// or evaluated or a phase ends, and are read together. Where one of them is not finite, that update and all after it
-// have changed nothing, which the device sees to, and the run has failed at that update, as it would have otherwise.
+// With run.gpu_graphs the host does not wait for a GPU at every update: losses are left there and are read together,
+// twice a second and where a state has to be known (evaluations, checkpoints, ends of phases). The records of updates
+// follow then, none is left out. Where a loss is not finite, that update and all after it have changed nothing, which
+// the device sees to, and the run has failed at that update, as it would have otherwise.
 //
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
@@ -76,7 +77,9 @@ class Trainer {
   bool Step(const schedule::Setting& setting);  // false: stopped, or failed, before the weights were touched
   void StepUnread(const schedule::Setting& setting, const at::Tensor& loss_sum);
   void TakeLossesFrom(const RunPosition& position);
-  bool Settle();  // false: one of the losses left unread is not finite, and the run has failed there
+  bool IsReadDue(const schedule::Setting& setting, schedule::Examples before) const;
+  void CountTime();  // in position_.train_seconds: up to now
+  bool Settle();     // false: one of the losses left unread is not finite, and the run has failed there
   Totals ComputeGradients(const schedule::Setting& setting, LossSum loss_sum);
   at::Tensor BackwardOf(const schedule::MicroBatch& part, schedule::Examples global_batch);
   at::Tensor ForwardAndBackward(const data::Batch& batch, const schedule::GhostSizes& ghosts,
@@ -90,12 +93,13 @@ class Trainer {
   bool IsMomentumCorner(const schedule::Setting& setting) const;
   void ApplyMomentumCorner(const schedule::Setting& setting);
   bool IsRecordDue(const schedule::Setting& setting) const;
-  void Record(const schedule::Setting& setting);
+  void Record(const schedule::Setting& setting, RunPosition& position);
   void EvaluateNow();
 
   Parts& parts_;
   schedule::Examples micro_batch_;
   schedule::Examples evaluate_every_;
+  std::optional<schedule::Examples> checkpoint_every_;
   std::vector<Observer*> observers_;
   const std::atomic<int>& stop_;
 
@@ -135,6 +139,8 @@ class Trainer {
   std::chrono::steady_clock::time_point created_;
   double seconds_at_record_ = 0;
   schedule::Examples examples_at_record_;
+  std::chrono::steady_clock::time_point uncounted_since_;  // train_seconds are up to here
+  std::chrono::steady_clock::time_point read_at_;          // losses that were left on the device
 };
 
 }  // namespace crescendo::train

@@ -8,7 +8,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,15 +60,21 @@ TEST_F(Graphs, ChangeNoBit) {
       {"model.name=mlp", "model.hidden=[32]", "model.batch_norm=false"},
   };
   for (const std::vector<std::string>& kind : kinds) {
-    const std::vector<std::string> rare = With(kind, {"run.log_every=7"});
-    const RunResult plain = RunSmall(rare);
-    const RunResult graphs = RunSmall(With(rare, {"run.gpu_graphs=true"}));
-    const std::string name = kind.empty() ? "" : kind.back();
+    const std::vector<std::string> every = With(kind, {kind.empty() ? "run.log_every=1" : "run.log_every=7"});
+    const RunResult plain = RunSmall(every);
+    const RunResult graphs = RunSmall(With(every, {"run.gpu_graphs=true"}));
+    const std::string name = every.front();
     ASSERT_EQ(plain.memory.footers.at(0).end, report::RunEnd::kFinished) << name << plain.memory.footers.at(0).reason;
     EXPECT_EQ(LargestDifference(plain, graphs), 0) << name;
     ASSERT_EQ(plain.memory.updates.size(), graphs.memory.updates.size()) << name;
     for (size_t i = 0; i < plain.memory.updates.size(); ++i) {
-      EXPECT_EQ(plain.memory.updates[i].loss, graphs.memory.updates[i].loss) << name << ", record " << i;
+      const report::UpdateRecord& record = graphs.memory.updates[i];
+      EXPECT_EQ(plain.memory.updates[i].setting.update, record.setting.update) << name << ", record " << i;
+      EXPECT_EQ(plain.memory.updates[i].epoch, record.epoch) << name << ", record " << i;
+      EXPECT_EQ(plain.memory.updates[i].loss, record.loss) << name << ", record " << i;
+      // Of records that are written together.
+      EXPECT_GT(record.seconds, i == 0 ? 0 : graphs.memory.updates[i - 1].seconds) << name << ", record " << i;
+      EXPECT_GT(record.examples_per_second, 0) << name << ", record " << i;
     }
     ASSERT_EQ(plain.memory.evaluations.size(), graphs.memory.evaluations.size()) << name;
     for (size_t i = 0; i < plain.memory.evaluations.size(); ++i) {
@@ -81,14 +89,14 @@ struct State {
   train::RunPosition position;
   bool at_boundary = false;
   std::vector<at::Tensor> tensors;
-  std::vector<int64_t> records;     // updates done at each, as at each
-  std::vector<int64_t> boundaries;  // where observers are told that all is well
+  std::vector<int64_t> records;                // updates done at each
+  std::vector<train::RunPosition> boundaries;  // where observers are told that all is well
 };
 
 // Where the trainer says that a state is whole.
 struct Boundaries : Memory {
-  void OnBoundary(const train::RunPosition& position) override { positions.push_back(position.updates.value()); }
-  std::vector<int64_t> positions;
+  void OnBoundary(const train::RunPosition& position) override { positions.push_back(position); }
+  std::vector<train::RunPosition> positions;
 };
 
 State Train(const std::vector<std::string>& overrides) {
@@ -130,6 +138,8 @@ TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
     EXPECT_EQ(graphs.position.updates, plain.position.updates);
     EXPECT_EQ(graphs.position.examples, plain.position.examples);
     EXPECT_EQ(graphs.position.loss, plain.position.loss);
+    EXPECT_EQ(graphs.position.unlogged_examples, plain.position.unlogged_examples);
+    EXPECT_EQ(graphs.records, plain.records);
     EXPECT_TRUE(graphs.at_boundary);
     ASSERT_EQ(graphs.tensors.size(), plain.tensors.size());
     for (size_t i = 0; i < plain.tensors.size(); ++i) {
@@ -139,11 +149,28 @@ TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
   }
 }
 
-// Nobody may keep a state whose losses have not been read.
+// Nobody may keep a state whose losses have not been read: where one may be kept, its position knows what that of a run
+// knows which reads every loss at once. Checkpoints, evaluations and ends of phases are such places.
 TEST_F(Graphs, AStateIsWholeWhereLossesHaveBeenRead) {
-  for (const char* every : {"run.log_every=1", "run.log_every=10", "run.log_every=1000"}) {
-    const State state = Train({"run.gpu_graphs=true", "run.evaluate_every=1000ep", every});
-    EXPECT_EQ(state.boundaries, state.records) << every;
+  const std::vector<std::string> options = {"checkpoint.every=80sp", "run.evaluate_every=1ep", "run.log_every=10"};
+  const State plain = Train(options);
+  const State graphs = Train(With(options, {"run.gpu_graphs=true"}));
+  std::map<int64_t, train::RunPosition> known;
+  for (const train::RunPosition& position : plain.boundaries) known[position.updates.value()] = position;
+  ASSERT_EQ(known.size(), 46) << "one after every update";
+  std::set<int64_t> places;
+  for (const train::RunPosition& position : graphs.boundaries) {
+    const train::RunPosition& expected = known.at(position.updates.value());
+    EXPECT_EQ(position.examples, expected.examples);
+    EXPECT_EQ(position.loss, expected.loss) << position.updates.value();
+    EXPECT_EQ(position.unlogged_loss_sum, expected.unlogged_loss_sum) << position.updates.value();
+    EXPECT_EQ(position.unlogged_examples, expected.unlogged_examples) << position.updates.value();
+    EXPECT_EQ(position.evaluation.updates, expected.evaluation.updates) << position.updates.value();
+    places.insert(position.updates.value());
+  }
+  EXPECT_LT(places.size(), known.size()) << "losses are read at every update";
+  for (const int64_t updates : {10, 20, 25, 26, 38, 39, 46}) {  // 80 and 160 examples; ends of phases and epochs
+    EXPECT_TRUE(places.contains(updates)) << "not after update " << updates;
   }
 }
 
