@@ -121,8 +121,8 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   command->add_option(
       kChanges, arguments->overrides,
       "KEY=VALUE: options to change, as data.folder=/data; with --branch, any. Else those that change nothing of what "
-      "is learned: where the data lie, checkpoints, what is logged and when it is tested, and the workers; run.threads "
-      "only where the number of workers changes too, run.micro_batch only with run.reproducible = true");
+      "is learned: where the data lie, checkpoints, what is logged and when it is tested; and where it is computed "
+      "(run.device, threads, micro_batch, gpu_..., the workers), which may change its last bits");
   CLI::Option* branch =
       command->add_option("--branch", arguments->branch, "begin a new run in this folder from the state of RUN");
   command->add_option("--at", arguments->at, "branch from the last checkpoint at this position or before, as 60ep")
@@ -136,6 +136,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   crescendo resume runs/grow
   crescendo resume runs/grow data.folder=/data
   crescendo resume runs/grow --ranks 2
+  crescendo resume runs/grow run.device=cpu
   crescendo resume runs/grow --branch runs/longer schedule.length=300ep
   crescendo resume runs/grow --branch runs/decay --at 60ep schedule.policy=decay)");
   command->callback([arguments, &exit_code] {

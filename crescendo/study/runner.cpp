@@ -13,12 +13,15 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <thread>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/config/difference.h"
+#include "crescendo/config/load.h"
 #include "crescendo/study/board.h"
 #include "crescendo/study/child.h"
 
@@ -72,6 +75,26 @@ std::string LastLine(const fs::path& path) {
 
 // That a run gets where its config leaves it to us.
 int64_t ThreadsOf(const RunnerOptions& options) { return std::max<int64_t>(1, options.cores / options.jobs); }
+
+// What the study states now of where and how a run is computed, and its folder otherwise: a run that began elsewhere
+// goes on as the study says. What it does not state stays as it was.
+std::vector<std::string> OtherLayout(const fs::path& folder, const Trial& trial) {
+  const fs::path config = folder / "config.toml";
+  if (!fs::exists(config)) return {};
+  std::vector<std::string> changes;
+  try {
+    const std::map<std::string, std::string> unstated = config::SettingsOf({});
+    for (const config::Difference& difference : config::DifferencesBetween(config::LoadFile(config), trial.options)) {
+      if (config::EffectOf(difference.key) == config::Effect::kRun || difference.after.empty()) continue;
+      const auto at = unstated.find(difference.key);
+      if (at != unstated.end() && at->second == difference.after) continue;
+      changes.push_back(difference.key + '=' + difference.after);
+    }
+  } catch (const UserError&) {
+    changes.clear();  // a config that cannot be read is for the run to tell
+  }
+  return changes;
+}
 
 class Runner {
  public:
@@ -144,6 +167,7 @@ class Runner {
     if (run.state == TrialState::kWaiting && run.share_done > 0) {
       fs::remove(CrashFile(run.folder));
       request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
+      for (const std::string& change : OtherLayout(run.folder, trials_[trial])) request.words.push_back(change);
     } else {
       PrepareFolder(run.folder, trials_[trial]);
       request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
@@ -187,13 +211,8 @@ class Runner {
   void Close(const Active& ended, int status) {
     TrialRun& run = result_.runs[ended.trial];
     run = LookAt(run.folder, trials_[ended.trial]);
-    // What a run cannot go on from is its own, whereas what cannot begin could not in the others either.
-    if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake && !ended.resumes) {
-      if (result_.mistake.empty()) {
-        result_.mistake = fmt::format("{}, seed {}: {}", study_.variants[trials_[ended.trial].variant].name,
-                                      trials_[ended.trial].seed, LastLine(OutputFile(run.folder)));
-      }
-      if (!stopping_) Stop();
+    if (WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
+      TellMistake(ended);
       return;
     }
     // By a signal that it was sent; else the footer is that of an earlier stop.
@@ -202,12 +221,22 @@ class Runner {
       run.state = TrialState::kCrashed;
       const std::string said = LastLine(OutputFile(run.folder));
       run.reason = DescribeEnd(status) + (said.empty() ? ", having said nothing" : "; the last it said: " + said);
-      if (ended.resumes && WIFEXITED(status) && WEXITSTATUS(status) == kUserMistake) {
-        run.reason += fmt::format("; remove {} to have the run begun anew", run.folder.string());
-      }
       WriteFileAtomically(CrashFile(run.folder), run.reason + '\n');
     }
     board_.Ended(View(), ended.trial);
+  }
+
+  // Something given cannot work, so the run has not failed: it waits. What cannot begin could not in the other runs
+  // either; what one cannot go on from may be its own.
+  void TellMistake(const Active& ended) {
+    const TrialRun& run = result_.runs[ended.trial];
+    const Trial& trial = trials_[ended.trial];
+    if (result_.mistake.empty()) {
+      result_.mistake = fmt::format(
+          "{}, seed {}: {}{}", study_.variants[trial.variant].name, trial.seed, LastLine(OutputFile(run.folder)),
+          ended.resumes ? fmt::format("; to begin the run anew instead, remove {}", run.folder.string()) : "");
+    }
+    if (!ended.resumes && !stopping_) Stop();
   }
 
   void Stop() {

@@ -39,9 +39,9 @@ struct RunnerResult {
 };
 
 // `stop`: the number of the signal that asks for an end, else 0. All running runs are then asked to end with what they
-// have, and this returns. So it is where a run says that something given cannot work, since it would not in the others
-// either; and a run that something else stopped waits for the next call. UserError where another program works on the
-// study.
+// have, and this returns. So it is where a run that begins says that something given cannot work, since it would not in
+// the others either. A run that something else stopped, or that cannot go on from what it has, waits for the next call.
+// UserError where another program works on the study.
 RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, const RunnerOptions& options,
                       const std::atomic<int>& stop);
 

@@ -120,6 +120,20 @@ TEST_F(RunnerTest, ACrashedRunIsTriedAgainFromWhereItWas) {
   EXPECT_FALSE(std::filesystem::exists(CrashFile(first.runs[4].folder)));
 }
 
+// Begun on another machine: with the options that say where and how it is computed as the study has them now, but for
+// those that it leaves open. A run that began with other options is another run.
+TEST_F(RunnerTest, ARunGoesOnWhereTheStudySaysNow) {
+  const std::string stopped_once =
+      "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then cp \"$config\" \"$out/config.toml\"; sed -i "
+      "'s/^device = .*/device = \"cuda\"/; s/^threads = .*/threads = 7/; s/^micro_batch = .*/micro_batch = 640/' "
+      "\"$out/config.toml\"; footer interrupted 'stopped by signal 15'; exit 143; fi";
+  const RunnerResult first = Run(stopped_once, "seeds = 3\n[options.run]\ndevice = \"cpu\"\nmicro_batch = 32");
+  EXPECT_EQ(Count(first, TrialState::kWaiting), 1);
+  EXPECT_EQ(Count(RunAgain(stopped_once), TrialState::kFinished), 6);
+  EXPECT_THAT(Calls(), ::testing::EndsWith("resume " + first.runs[4].folder.string() +
+                                           " --start-over run.device=\"cpu\" run.micro_batch=32\n"));
+}
+
 TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   const std::string stopped_once =
       "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then footer interrupted 'stopped by signal 15'; exit 143; fi";
@@ -129,9 +143,8 @@ TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   EXPECT_EQ(WhatIsLeft(first.runs), "1 run to go; the same command goes on from here");
   EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: stopped at 100 %"));
 
-  // Where it ends before it has begun to go on, the footer that it finds is not its own; and what it cannot go on from
-  // is nothing that the other runs have too.
-  for (const char* end : {"kill -SEGV $$", "exit 1", "exit 2"}) {
+  // Where it ends before it has begun to go on, the footer that it finds is not its own.
+  for (const char* end : {"kill -SEGV $$", "exit 1"}) {
     const RunnerResult died = RunAgain(std::string("if [[ $1 = resume ]]; then echo why; ") + end + "; fi");
     EXPECT_EQ(died.started, 1);
     EXPECT_EQ(died.runs[4].state, TrialState::kCrashed);
@@ -139,6 +152,12 @@ TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
     EXPECT_EQ(died.mistake, "");
     std::filesystem::remove(CrashFile(died.runs[4].folder));
   }
+  // Something that it needs is not there, as its data: it has not failed.
+  const RunnerResult missing = RunAgain("if [[ $1 = resume ]]; then echo 'crescendo: no data'; exit 2; fi");
+  EXPECT_EQ(Count(missing, TrialState::kFinished), 5);
+  EXPECT_EQ(Count(missing, TrialState::kWaiting), 1);
+  EXPECT_EQ(missing.mistake,
+            "grow, seed 2: no data; to begin the run anew instead, remove " + missing.runs[4].folder.string());
   const RunnerResult resumed = RunAgain(stopped_once);
   EXPECT_EQ(resumed.started, 1);
   EXPECT_EQ(Count(resumed, TrialState::kFinished), 6);

@@ -34,36 +34,68 @@ bool KeepsThreads(const CheckpointState& state, const config::Options& options, 
   return options.run.reproducible || state.workers == workers || state.workers == 0;
 }
 
-config::Options WithLayoutOf(const CheckpointState& state, config::Options options, int64_t workers) {
+// What `options`, with which the run goes on, leave open and `before` left open too, is as it was.
+config::Options WithLayoutOf(const CheckpointState& state, const config::Options& before, config::Options options,
+                             int64_t workers) {
+  const config::DeviceName trained_on = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
+  if (options.run.device == config::DeviceName::kAuto && before.run.device == config::DeviceName::kAuto) {
+    options.run.device = trained_on;
+  }
+  if (options.run.device != trained_on) return options;  // another device has other threads and another memory
   // Where workers grow, each phase has its own number.
   const bool fixed = options.run.workers == config::Workers::kFixed;
-  if (!options.run.threads && fixed && KeepsThreads(state, options, workers)) options.run.threads = state.threads;
-  if (!options.run.micro_batch && state.micro_batch > 0) options.run.micro_batch = state.micro_batch;
-  if (options.run.device == config::DeviceName::kAuto) {
-    options.run.device = ParseEnum<config::DeviceName>(state.device).value_or(config::DeviceName::kAuto);
+  if (!options.run.threads && !before.run.threads && fixed && KeepsThreads(state, options, workers)) {
+    options.run.threads = state.threads;
+  }
+  if (!options.run.micro_batch && !before.run.micro_batch && state.micro_batch > 0) {
+    options.run.micro_batch = state.micro_batch;
   }
   return options;
 }
 
-// Returns the changes that are allowed.
-std::string RequireSameOptions(const RunFolder& folder, const CheckpointState& state, const config::Options& before,
-                               const config::Options& now, int64_t workers) {
+// A run that took the GPU it found does not move to a CPU, perhaps a hundred times slower, before it is told to.
+void RequireDeviceOf(const RunFolder& folder, const config::Options& layout) {
+  if (layout.run.device != config::DeviceName::kCuda || device::GpuCount() > 0) return;
+  throw UserError(
+      fmt::format("{} was trained on a GPU, and here is none that can be used; run.device=cpu goes on with "
+                  "it on the CPU",
+                  folder.path().string()));
+}
+
+// Whether another value of this option, which at most rounds differently, rounds as before in this run.
+bool RoundsAsBefore(const config::Difference& difference, const config::Options& options) {
+  return options.run.reproducible && (difference.key == "run.workers" || difference.key == "run.worker_batch" ||
+                                      difference.key == "run.micro_batch");
+}
+
+struct Changes {
+  std::string all;       // "run.device=\"cpu\" run.log_every=10"
+  std::string rounding;  // those of them that change the order of sums
+};
+
+// Returns the changes that are allowed: those that leave alone what is learned, but for its last bits.
+Changes RequireSameOptions(const RunFolder& folder, const config::Options& before, const config::Options& now) {
   std::string refused;
-  std::string allowed;
+  Changes changes;
   for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
-    // The number of workers may change in any case: --ranks does that too. So may the place of the data, whose content
-    // is compared.
-    const bool layout = difference.key == "run.workers" || difference.key == "run.worker_batch" ||
-                        difference.key == "data.train_file" || difference.key == "data.test_file" ||
-                        (difference.key == "run.threads" && !KeepsThreads(state, now, workers)) ||
-                        (difference.key == "run.micro_batch" && before.run.reproducible && now.run.reproducible);
-    if (layout || config::EffectOf(difference.key) == config::Effect::kNothing) {
-      allowed += fmt::format("{}{}={}", allowed.empty() ? "" : " ", difference.key, difference.after);
-    } else {
+    const config::Effect effect = config::EffectOf(difference.key);
+    // The content of files is compared. That a run is reproducible is said of all of it.
+    const bool is_place = difference.key == "data.train_file" || difference.key == "data.test_file";
+    if ((effect == config::Effect::kRun && !is_place) || difference.key == "run.reproducible") {
       refused += fmt::format("\n  {}", config::ToText(difference));
+      continue;
+    }
+    const auto add = [&](std::string& text) {
+      text += fmt::format("{}{}={}", text.empty() ? "" : " ", difference.key, difference.after);
+    };
+    add(changes.all);
+    // The number of workers itself is compared elsewhere.
+    const bool is_of_workers = difference.key == "run.workers" || difference.key == "run.worker_batch";
+    if (effect == config::Effect::kRounding && !is_of_workers && !RoundsAsBefore(difference, now)) {
+      add(changes.rounding);
     }
   }
-  if (refused.empty()) return allowed;
+  if (refused.empty()) return changes;
   throw UserError(
       fmt::format("{} cannot be resumed with other options than it was trained with:{}\nGive them as they "
                   "were; or {}",
@@ -126,8 +158,12 @@ void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, cons
       folder.path().string(), state.crescendo_version, state.commit, Version(), Commit(), difference, kBranchHint));
 }
 
-// Of what the last bits hang on, besides what has to be the same.
-void WarnOfOtherBits(const CheckpointState& state, const config::Options& options, int64_t workers, const Warn& warn) {
+// Of what the last bits hang on, besides what has to be the same. `rounding`: the options among it.
+void WarnOfOtherBits(const CheckpointState& state, const config::Options& options, const std::string& rounding,
+                     int64_t workers, const Warn& warn) {
+  if (!rounding.empty()) {
+    warn(fmt::format("with {} the last bits may differ from a run that was never stopped", rounding));
+  }
   if (state.workers != workers && state.workers != 0 && !options.run.reproducible) {
     warn(fmt::format("{} trained it and now {}: the last bits may differ from a run that was never stopped",
                      state.workers == 1 ? "one worker" : fmt::format("{} workers", state.workers),
@@ -189,13 +225,16 @@ std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::ve
   if (!newest) return std::nullopt;
   next.checkpoint = std::move(*newest);
   const CheckpointState& state = next.checkpoint.state;
-  next.changes = RequireSameOptions(folder, state, OptionsOf(next.checkpoint, {}), next.options, place.size);
+  const config::Options before = OptionsOf(next.checkpoint, {});
+  const Changes changes = RequireSameOptions(folder, before, next.options);
+  next.changes = changes.all;
   RequireSameSize(folder, state, next.options);
   const schedule::Plan plan = BuildPlan(next.options);
   RequireSamePlan(folder, state, plan);
   RequireOnPlan(next.checkpoint, plan);
-  WarnOfOtherBits(state, next.options, place.size, warn);
-  next.layout = WithLayoutOf(state, next.options, place.size);
+  next.layout = WithLayoutOf(state, before, next.options, place.size);
+  if (next.options.run.device == config::DeviceName::kAuto) RequireDeviceOf(folder, next.layout);
+  WarnOfOtherBits(state, next.options, changes.rounding, place.size, warn);
   return next;
 }
 

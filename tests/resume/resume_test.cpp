@@ -16,6 +16,7 @@
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/config/load.h"
+#include "crescendo/device/device.h"
 #include "crescendo/report/run_log.h"
 #include "crescendo/train/digest.h"
 #include "crescendo/train/session.h"
@@ -273,11 +274,13 @@ TEST_F(Resume, WithOtherOptionsIsRefusedKeyByKey) {
   TrainHere(folder_ / "run", {"schedule.length=1.1ep", "reference.boundaries=[\"1ep\"]"});
   support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 10);
   try {
-    ResumeHere(folder_ / "stopped", {"run.seed=2", "optimizer.weight_decay=0.001", "data.threads=2"});
+    ResumeHere(folder_ / "stopped",
+               {"run.seed=2", "optimizer.weight_decay=0.001", "data.threads=2", "run.reproducible=true"});
     FAIL();
   } catch (const UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("cannot be resumed with other options than it was trained with:\n"
                                         "  optimizer.weight_decay: 5e-4, now 0.001\n"
+                                        "  run.reproducible: false, now true\n"
                                         "  run.seed: 1, now 2\n"));
     EXPECT_THAT(error.what(), HasSubstr("--branch NEWDIR"));
     EXPECT_THAT(error.what(), Not(HasSubstr("data.threads")));
@@ -299,6 +302,50 @@ TEST_F(Resume, WithOptionsThatChangeNothingLearnedIsAllowedAndRecorded) {
   const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "stopped").log());
   EXPECT_EQ(log.resumes.at(0).changes, "checkpoint.every=\"none\" data.prefetch=1 data.threads=2");
   EXPECT_THAT(ReadFile(RunFolder(folder_ / "stopped").config()), HasSubstr("prefetch = 1"));
+}
+
+// A machine is lost and another is there: the run goes on, and says that its last bits are not those it would have had.
+TEST_F(Resume, WhereItIsComputedOtherwiseSaysSo) {
+  TrainHere(folder_ / "whole", {"run.micro_batch=auto"});
+  support::CopyAsKilledAfter(folder_ / "whole", folder_ / "moved", 20);
+  EXPECT_EQ(
+      support::FindCheckpoint(folder_ / "moved", {"run.threads=2", "run.micro_batch=4", "data.threads=2"}).warnings,
+      "with run.micro_batch=4 run.threads=2 the last bits may differ from a run that was never "
+      "stopped\n");
+  EXPECT_EQ(ResumeHere(folder_ / "moved", {"run.micro_batch=4", "run.gpu_norm_kernels=true"}).end,
+            report::RunEnd::kFinished);
+  const report::RunSummary log = report::ReadRunLog(RunFolder(folder_ / "moved").log());
+  EXPECT_EQ(log.resumes.at(0).changes, "run.gpu_norm_kernels=true run.micro_batch=4");
+  EXPECT_EQ(log.resumes.at(0).micro_batch, 4);
+  const report::RunSummary whole = report::ReadRunLog(RunFolder(folder_ / "whole").log());
+  EXPECT_NE(train::DigestRun(folder_ / "moved").all, train::DigestRun(folder_ / "whole").all) << "it has other sums";
+  EXPECT_NEAR(log.footer->final_evaluation.loss, whole.footer->final_evaluation.loss, 0.01);
+}
+
+// What a GPU began goes on elsewhere only if it is told to; then neither its micro-batch nor its threads count.
+TEST_F(Resume, OfARunOfAGpuOnACpuHasToBeAskedFor) {
+  if (device::GpuCount() > 0) GTEST_SKIP() << "there is a GPU here";
+  TrainHere(folder_ / "run", {"run.device=auto", "run.micro_batch=auto"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 20);
+  const RunFolder run(folder_ / "stopped");
+  train::Checkpoint checkpoint = train::ReadCheckpoint(train::ListCheckpoints(run.checkpoints()).front());
+  checkpoint.state.device = "cuda";
+  checkpoint.state.micro_batch = 1'000'000;
+  checkpoint.state.threads = 77;
+  train::WriteCheckpoint(run.checkpoints(), checkpoint.state, nn::SafetensorsBytes(checkpoint.tensors, {}));
+  try {
+    ResumeHere(folder_ / "stopped");
+    FAIL();
+  } catch (const UserError& error) {
+    EXPECT_THAT(error.what(), EndsWith("stopped was trained on a GPU, and here is none that can be used; "
+                                       "run.device=cpu goes on with it on the CPU"));
+  }
+  EXPECT_EQ(ResumeHere(folder_ / "stopped", {"run.device=cpu"}).end, report::RunEnd::kFinished);
+  const report::RunSummary log = report::ReadRunLog(run.log());
+  EXPECT_EQ(log.resumes.at(0).changes, "run.device=\"cpu\"");
+  EXPECT_LT(log.resumes.at(0).micro_batch, 1000);
+  EXPECT_LT(log.resumes.at(0).threads, 77);
+  at::set_num_threads(1);
 }
 
 TEST_F(Resume, WithOtherDataOrAnotherPlanIsRefused) {

@@ -35,9 +35,9 @@ report::RunFooter ResumeHere(const fs::path& folder, const std::vector<std::stri
   return train::ResumeIn(run, next.value(), {}, stop);
 }
 
-Found FindCheckpoint(const fs::path& folder) {
+Found FindCheckpoint(const fs::path& folder, const std::vector<std::string>& overrides) {
   Found found;
-  const auto next = train::PrepareResume(RunFolder(folder), {},
+  const auto next = train::PrepareResume(RunFolder(folder), overrides,
                                          [&](const std::string& sentence) { found.warnings += sentence + "\n"; });
   if (next) found.examples = next->checkpoint.state.position.examples.value();
   return found;

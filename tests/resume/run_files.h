@@ -23,7 +23,7 @@ struct Found {
   int64_t examples = -1;  // -1: no checkpoint
   std::string warnings;
 };
-Found FindCheckpoint(const std::filesystem::path& folder);
+Found FindCheckpoint(const std::filesystem::path& folder, const std::vector<std::string>& overrides = {});
 
 // What a run whose process was killed after this checkpoint leaves behind: no later checkpoint, no weights, and logs
 // that are ahead of the checkpoint.
