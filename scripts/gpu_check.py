@@ -118,7 +118,7 @@ class Check:
             config = pathlib.Path(folder) / "config.toml"
             config.write_text(CONFIG.format(batch=batch, micro_batch=min(batch, MICRO_BATCH), precision=precision, device=self.a.device, examples=batch * updates,
                                             kernels="true" if kernels else "false", graphs="true" if graphs else "false",
-                                            log_every=max(1, updates // 8),  # with graphs nothing waits between two records
+                                            log_every=max(1, updates // 8),
                                             threads="threads = 1" if self.small else "",
                                             train_examples=max(10 * batch, 1000 if self.small else 50000), **self.net))
             begin = time.time()

@@ -83,11 +83,10 @@ int Compare(const Arguments& arguments) {
     std::cerr << "crescendo: stopped; the same command goes on from here\n";
     return 128 + stop_signal;
   }
-  if (!result.mistake.empty()) throw UserError(result.mistake);
   const std::string left = study::WhatIsLeft(result.runs);
-  if (left.empty()) return 0;
-  std::cerr << fmt::format("crescendo: {}\n", left);
-  return 1;
+  if (!left.empty()) std::cerr << fmt::format("crescendo: {}\n", left);
+  if (!result.mistake.empty()) throw UserError(result.mistake);
+  return left.empty() ? 0 : 1;
 }
 
 }  // namespace

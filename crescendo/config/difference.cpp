@@ -30,6 +30,11 @@ Effect EffectOf(std::string_view key) {
   return Effect::kRun;
 }
 
+bool MayDifferOnResume(std::string_view key) {
+  if (key == "data.train_file" || key == "data.test_file") return true;
+  return EffectOf(key) != Effect::kRun && key != "run.reproducible";
+}
+
 std::vector<Difference> DifferencesBetween(const Options& before, const Options& after) {
   std::map<std::string, Difference> differences;
   for (const auto& [key, value] : SettingsOf(before)) differences[key] = {key, value, ""};

@@ -27,6 +27,10 @@ enum class Effect {
 };
 Effect EffectOf(std::string_view key);
 
+// Whether a run that was stopped may go on with another value: one that changes at most its last bits, but for
+// run.reproducible, which is said of all of a run; or another place of data whose content is compared.
+bool MayDifferOnResume(std::string_view key);
+
 // Sorted by key.
 std::vector<Difference> DifferencesBetween(const Options& before, const Options& after);
 

@@ -459,12 +459,11 @@ struct RunOptions {
           {.sentence = "batch norm and ReLU by crescendo's own GPU kernels (on a CPU: by slow loops that do the same); "
                        "auto: on a GPU",
            .unset = "auto"});
-    visit(
-        "gpu_graphs", self.gpu_graphs,
-        {.sentence = "queue each micro-batch on a GPU as one CUDA graph, and read losses some hundred updates "
-                     "at a time, so that the GPU never waits; for one worker; auto: on a GPU, where one worker trains "
-                     "and run.reproducible is false",
-         .unset = "auto"});
+    visit("gpu_graphs", self.gpu_graphs,
+          {.sentence =
+               "queue each micro-batch on a GPU as one CUDA graph, and read losses twice a second, so that the GPU "
+               "need not wait; for one worker; auto: on a GPU, where one worker trains and run.reproducible is false",
+           .unset = "auto"});
     visit("workers", self.workers, {.sentence = "how many of a run's workers compute"});
     visit(
         "worker_batch", self.worker_batch,

@@ -48,18 +48,40 @@ std::string WhyNoGpu() {
 #endif
 }
 
-std::string DescribeGpu(c10::Device device) {
 #ifdef CRESCENDO_CUDA
+cudaDeviceProp PropertiesOf(c10::Device gpu) {
   cudaDeviceProp properties{};
-  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, device.index()));
-  return fmt::format("{} ({}, {:.0f} GiB)", device.str(), properties.name,
-                     static_cast<double>(properties.totalGlobalMem) / 0x1p30);
-#else
-  return device.str();
-#endif
+  C10_CUDA_CHECK(cudaGetDeviceProperties(&properties, gpu.index()));
+  return properties;
 }
+#endif
 
 }  // namespace
+
+std::string GpuModel([[maybe_unused]] c10::Device device) {
+#ifdef CRESCENDO_CUDA
+  if (device.is_cuda()) {
+    const cudaDeviceProp properties = PropertiesOf(device);
+    return fmt::format("{}, {:.0f} GiB", properties.name, static_cast<double>(properties.totalGlobalMem) / 0x1p30);
+  }
+#endif
+  return "";
+}
+
+std::string GpuId([[maybe_unused]] c10::Device device) {
+#ifdef CRESCENDO_CUDA
+  if (device.is_cuda()) {
+    const cudaDeviceProp properties = PropertiesOf(device);
+    std::string id = "GPU";
+    for (size_t i = 0; i < sizeof(properties.uuid.bytes); ++i) {
+      const bool begins_a_group = i == 0 || i == 4 || i == 6 || i == 8 || i == 10;
+      id += fmt::format("{}{:02x}", begins_a_group ? "-" : "", static_cast<uint8_t>(properties.uuid.bytes[i]));
+    }
+    return id;
+  }
+#endif
+  return "";
+}
 
 c10::Device ChooseDevice(config::DeviceName name, [[maybe_unused]] int64_t local_rank) {
   if (name == config::DeviceName::kCpu) return c10::Device(c10::kCPU);
@@ -114,7 +136,7 @@ void SetThreads(std::optional<int64_t> threads) {
 int64_t Threads() { return at::get_num_threads(); }
 
 std::string DescribeDevice(c10::Device device) {
-  if (!device.is_cpu()) return DescribeGpu(device);
+  if (!device.is_cpu()) return fmt::format("{} ({})", device.str(), GpuModel(device));
   const std::string why_no_gpu = WhyNoGpu();
   return fmt::format("cpu ({}, {} {}{})", ProcessorName(), Threads(), Threads() == 1 ? "thread" : "threads",
                      why_no_gpu.empty() ? "" : "; " + why_no_gpu);

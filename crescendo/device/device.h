@@ -36,6 +36,12 @@ void RepeatBits(c10::Device device);
 void SetThreads(std::optional<int64_t> threads);
 int64_t Threads();
 
+// "NVIDIA H200, 140 GiB". "" for a CPU.
+std::string GpuModel(c10::Device device);
+
+// Which of all GPUs it is, as `nvidia-smi -L` names it: "GPU-8a3f...", the same wherever it is seen from. "" on a CPU.
+std::string GpuId(c10::Device device);
+
 // One line for the record of a run: "cpu (AMD EPYC, 2 threads; no GPU found, ...)", "cuda:0 (NVIDIA H200, 140 GiB)".
 std::string DescribeDevice(c10::Device device);
 

@@ -19,6 +19,7 @@ struct RunHeader {
   std::string compiler;
   std::string machine;  // processor, cores, memory
   std::string device;   // "cpu" or "cuda:0 (NVIDIA ...)"
+  std::string gpu_id;   // which of all GPUs it is, as `nvidia-smi -L` names it; "" on a CPU, and in older logs
   int64_t workers = 1;
   int64_t threads = 0;  // of each worker
   int64_t micro_batch = 0;
@@ -44,6 +45,7 @@ struct ResumeRecord {
   std::string torch_version;
   std::string machine;
   std::string device;
+  std::string gpu_id;
   int64_t workers = 1;  // that were started
   int64_t threads = 0;  // of each
   int64_t micro_batch = 0;

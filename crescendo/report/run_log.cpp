@@ -55,6 +55,7 @@ Json ToJson(const RunHeader& header) {
                {"total_examples", header.total_examples},
                {"total_updates", header.total_updates},
                {"config_toml", header.config_toml}};
+  if (!header.gpu_id.empty()) json["gpu_id"] = header.gpu_id;
   if (!header.branched_from.empty()) {
     json["branched_from"] = header.branched_from;
     json["begin_examples"] = header.begin_examples.value();
@@ -72,6 +73,7 @@ RunHeader HeaderFrom(const Json& json) {
   read("compiler", header.compiler);
   read("machine", header.machine);
   read("device", header.device);
+  header.gpu_id = json.value("gpu_id", std::string());
   header.workers = json.value("workers", int64_t{1});  // logs of before there were several
   read("threads", header.threads);
   read("micro_batch", header.micro_batch);
@@ -89,20 +91,22 @@ RunHeader HeaderFrom(const Json& json) {
 }
 
 Json ToJson(const ResumeRecord& record) {
-  return {{"type", "resume"},
-          {"updates", record.updates.value()},
-          {"examples", record.examples.value()},
-          {"train_seconds", record.train_seconds},
-          {"changes", record.changes},
-          {"started", record.started},
-          {"crescendo_version", record.crescendo_version},
-          {"commit", record.commit},
-          {"torch_version", record.torch_version},
-          {"machine", record.machine},
-          {"device", record.device},
-          {"workers", record.workers},
-          {"threads", record.threads},
-          {"micro_batch", record.micro_batch}};
+  Json json = {{"type", "resume"},
+               {"updates", record.updates.value()},
+               {"examples", record.examples.value()},
+               {"train_seconds", record.train_seconds},
+               {"changes", record.changes},
+               {"started", record.started},
+               {"crescendo_version", record.crescendo_version},
+               {"commit", record.commit},
+               {"torch_version", record.torch_version},
+               {"machine", record.machine},
+               {"device", record.device},
+               {"workers", record.workers},
+               {"threads", record.threads},
+               {"micro_batch", record.micro_batch}};
+  if (!record.gpu_id.empty()) json["gpu_id"] = record.gpu_id;
+  return json;
 }
 
 ResumeRecord ResumeFrom(const Json& json) {
@@ -118,6 +122,7 @@ ResumeRecord ResumeFrom(const Json& json) {
   read("torch_version", record.torch_version);
   read("machine", record.machine);
   read("device", record.device);
+  record.gpu_id = json.value("gpu_id", std::string());
   record.workers = json.value("workers", int64_t{1});  // older logs have none
   read("threads", record.threads);
   read("micro_batch", record.micro_batch);

@@ -77,6 +77,7 @@ TEST(RunLog, IsOneObjectPerLineWithFieldsSpelledOut) {
   EXPECT_TRUE(ReadFile(folder / "run.jsonl").starts_with(kRunLogBegin));
   EXPECT_EQ(lines[0]["type"], "header");
   EXPECT_EQ(lines[0]["config_toml"], "[schedule]\npolicy = \"grow\"\n");
+  EXPECT_FALSE(lines[0].contains("gpu_id"));
   EXPECT_EQ(lines[1]["type"], "update");
   EXPECT_EQ(lines[1]["updates"], 10);     // done after this one
   EXPECT_EQ(lines[1]["examples"], 1280);  // seen after this one
@@ -91,8 +92,14 @@ TEST(RunLog, IsOneObjectPerLineWithFieldsSpelledOut) {
 TEST(RunLog, ComesBackAsItWasWritten) {
   const TemporaryFolder folder;
   RunLog log(folder / "run.jsonl");
-  log.Header(SomeHeader());
+  RunHeader header = SomeHeader();
+  header.gpu_id = "GPU-8a";
+  log.Header(header);
   log.Update(SomeUpdate());
+  ResumeRecord resume;
+  resume.changes = "run.threads=2";
+  resume.gpu_id = "GPU-9b";
+  log.Resume(resume);
   log.Update(SomeUpdate());
   log.Evaluation(SomeEvaluation());
   RunFooter footer;
@@ -108,6 +115,9 @@ TEST(RunLog, ComesBackAsItWasWritten) {
   const RunSummary run = ReadRunLog(folder / "run.jsonl");
   EXPECT_EQ(run.header.config_toml, SomeHeader().config_toml);
   EXPECT_EQ(run.header.machine, "2 cores");
+  EXPECT_EQ(run.header.gpu_id, "GPU-8a");
+  EXPECT_EQ(run.resumes.at(0).gpu_id, "GPU-9b");
+  EXPECT_EQ(run.resumes.at(0).changes, "run.threads=2");
   EXPECT_EQ(run.header.total_updates, 28'891);
   EXPECT_EQ(run.header.micro_batch, 128);
   EXPECT_EQ(run.logged_updates, 2);

@@ -12,6 +12,7 @@
 #include "crescendo/base/file.h"
 #include "crescendo/config/digest.h"
 #include "crescendo/config/fields.h"
+#include "crescendo/report/shared_gpu.h"
 #include "crescendo/report/statistics.h"
 #include "crescendo/report/text_table.h"
 #include "crescendo/report/worker_estimate.h"
@@ -225,8 +226,15 @@ const VariantSummary* MostUneven(const StudySummary& summary) {
 }
 
 // Why seconds of one variant do not compare with another's; "" where they do.
-std::string WhyNoTimeRatio(const StudySummary& summary) {
+std::string WhyNoTimeRatio(const StudyResults& results, const StudySummary& summary) {
   if (summary.machines.size() > 1) return "the runs differ in machine, device or threads";
+  std::vector<const RunCurve*> begun;  // how they ended does not matter
+  for (const StudyVariant& variant : results.variants) {
+    for (const StudyRun& run : variant.runs) {
+      if (run.log) begun.push_back(&*run.log);
+    }
+  }
+  if (ShareAGpu(begun)) return "runs shared a GPU";
   if (const VariantSummary* uneven = MostUneven(summary)) {
     return fmt::format("equal runs of {} took {} to {} s, so the machine was not equally fast throughout",
                        uneven->analysis.name, SecondsText(uneven->seconds_range.low),
@@ -236,9 +244,9 @@ std::string WhyNoTimeRatio(const StudySummary& summary) {
 }
 
 // Why costs cannot be told apart; "" where they can.
-std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const StudySummary& summary) {
+std::string NoEstimate(const WorkerEstimate& estimate, size_t sizes, const std::string& no_time_ratio) {
   if (sizes > 1) return "the networks differ in size";
-  if (std::string reason = WhyNoTimeRatio(summary); !reason.empty()) return reason;
+  if (!no_time_ratio.empty()) return no_time_ratio;
   if (!estimate.separable()) {
     return "all updates had nearly the same batch, which does not tell what an update costs from what its examples do";
   }
@@ -257,7 +265,7 @@ void AddOnce(std::vector<std::string>& list, const std::string& text) {
 
 // The costs of all runs are put together, where all train on the same machine a network of the same size: the reference
 // alone has one batch and could not tell the cost of an update from that of its examples.
-void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
+void AddWorkerEstimates(const StudyResults& results, const std::string& no_time_ratio, StudySummary& summary) {
   WorkerEstimate estimate;
   std::set<int64_t> sizes;
   for (const StudyVariant& variant : results.variants) {
@@ -268,7 +276,7 @@ void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
     }
   }
   if (sizes.empty()) return;
-  if (const std::string reason = NoEstimate(estimate, sizes.size(), summary); !reason.empty()) {
+  if (const std::string reason = NoEstimate(estimate, sizes.size(), no_time_ratio); !reason.empty()) {
     summary.cost = fmt::format("There is no estimate of the seconds on several workers: {}.", reason);
     return;
   }
@@ -452,10 +460,11 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
       }
     }
   }
-  summary.seconds_compare = WhyNoTimeRatio(summary).empty();
+  const std::string no_time_ratio = WhyNoTimeRatio(results, summary);
+  summary.seconds_compare = no_time_ratio.empty();
   summary.differences = Differences(results);
   summary.noise = NoiseSentence(results, summary);
-  AddWorkerEstimates(results, summary);
+  AddWorkerEstimates(results, no_time_ratio, summary);
   return summary;
 }
 

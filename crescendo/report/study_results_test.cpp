@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "crescendo/report/shared_gpu.h"
 #include "crescendo/report/study_fixture.h"
 #include "crescendo/report/study_text.h"
 #include "crescendo/report/text_table.h"
@@ -150,6 +151,54 @@ TEST(StudySummary, SaysWhyThereIsNoEstimateForWorkers) {
                          cost.seconds = cost.examples / (1 + 100.0 / static_cast<double>(batch));
                      }),
               HasSubstr(": larger batches took longer per example"));
+}
+
+// Two at a time on one GPU; then each on its own; then one after the other on the same, of which the second half went
+// on later, on another GPU that was busy with the others then.
+TEST(StudySummary, HasNoTimesOfRunsThatSharedAGpu) {
+  const auto run = [](const char* gpu, const char* started) {
+    RunCurve curve;
+    curve.summary.header.gpu_id = gpu;
+    curve.summary.header.started = started;
+    curve.summary.footer.emplace().train_seconds = 600;
+    return curve;
+  };
+  const RunCurve first = run("GPU-1", "2026-11-26T10:00:00Z");
+  const RunCurve beside = run("GPU-1", "2026-11-26T10:09:59Z");
+  const RunCurve after = run("GPU-1", "2026-11-26T10:10:00Z");
+  const RunCurve elsewhere = run("GPU-2", "2026-11-26T10:00:00Z");
+  const RunCurve cpu = run("", "2026-11-26T10:00:00Z");
+  EXPECT_TRUE(ShareAGpu({&elsewhere, &beside, &first}));
+  EXPECT_FALSE(ShareAGpu({&first, &elsewhere, &after, &cpu, &cpu}));
+  RunCurve stopped = run("GPU-1", "2026-11-26T09:00:00Z");
+  EXPECT_FALSE(ShareAGpu({&stopped, &first}));
+  ResumeRecord& resume = stopped.summary.resumes.emplace_back();
+  resume.train_seconds = 500;
+  resume.gpu_id = "GPU-2";
+  resume.started = "2026-11-26T10:09:00Z";
+  EXPECT_FALSE(ShareAGpu({&stopped, &first}));
+  EXPECT_TRUE(ShareAGpu({&stopped, &first, &elsewhere}));
+  // One that has no end yet, a branch that counts its parent's seconds, and one whose log began anew.
+  RunCurve going_on = run("GPU-1", "2026-11-26T10:05:00Z");
+  going_on.summary.footer.reset();
+  EXPECT_FALSE(ShareAGpu({&going_on, &first}));
+  going_on.losses.push_back({.examples = 1, .updates = 1, .seconds = 10, .loss = 1});
+  EXPECT_TRUE(ShareAGpu({&going_on, &first}));
+  RunCurve branch = run("GPU-1", "2026-11-26T09:55:00Z");
+  branch.summary.header.branched_from = "runs/parent";
+  EXPECT_FALSE(ShareAGpu({&branch, &first}));
+  RunCurve lost = run("GPU-1", "2026-11-26T09:55:00Z");
+  lost.summary.resumes.push_back(resume);
+  lost.summary.resumes[0].started = lost.summary.header.started;
+  EXPECT_FALSE(ShareAGpu({&lost, &first}));
+
+  StudyResults study = FixtureStudy();
+  EXPECT_TRUE(Summarize(study).seconds_compare);
+  for (StudyVariant& variant : study.variants) {
+    for (StudyRun& of_study : variant.runs) of_study.log->summary.header.gpu_id = "GPU-1";  // minutes apart, for longer
+  }
+  EXPECT_FALSE(Summarize(study).seconds_compare);
+  EXPECT_THAT(Summarize(study).cost, HasSubstr("no estimate of the seconds on several workers: runs shared a GPU."));
 }
 
 TEST(StudySummary, HasNoVerdictWhereTheDataDiffer) {

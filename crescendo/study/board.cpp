@@ -183,6 +183,7 @@ std::string EndedLine(const BoardView& view, size_t ended) {
     case TrialState::kWaiting:
     case TrialState::kRunning:
       line += fmt::format("stopped at {:.0f} %", 100 * run.share_done);
+      if (!run.stopped && !run.reason.empty()) line += ", and cannot go on: " + run.reason;
       break;
   }
   std::ranges::replace(line, '\n', ' ');

@@ -13,7 +13,6 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
 #include <thread>
@@ -64,31 +63,44 @@ class FolderLock {
   int descriptor_;
 };
 
-// Without the name of the program before it.
+constexpr std::string_view kName = "crescendo: ";  // the program, before what it says
+
 std::string LastLine(const fs::path& path) {
   std::string text = ReadFile(path);
   while (text.ends_with('\n')) text.pop_back();
   text = text.substr(text.rfind('\n') + 1);  // npos + 1 is 0
-  constexpr std::string_view kName = "crescendo: ";
   return text.starts_with(kName) ? text.substr(kName.size()) : text;
+}
+
+// Of a program that ended with it, and which may have several lines.
+std::string LastError(const fs::path& path) {
+  std::string text = '\n' + ReadFile(path);
+  while (text.ends_with('\n')) text.pop_back();
+  const size_t begin = text.rfind(fmt::format("\n{}", kName));
+  return begin == std::string::npos ? LastLine(path) : text.substr(begin + 1 + kName.size());
 }
 
 // That a run gets where its config leaves it to us.
 int64_t ThreadsOf(const RunnerOptions& options) { return std::max<int64_t>(1, options.cores / options.jobs); }
 
-// What the study states now of where and how a run is computed, and its folder otherwise: a run that began elsewhere
-// goes on as the study says. What it does not state stays as it was.
-std::vector<std::string> OtherLayout(const fs::path& folder, const Trial& trial) {
+// The options that the study, or the command, states otherwise than the run in `folder` that has begun, as far as a run
+// may go on otherwise: it does so on another machine. What they leave open stays as it was, but for threads that we
+// gave it: here there may be fewer cores.
+std::vector<std::string> StatedOtherwise(const fs::path& folder, const Trial& trial, int64_t threads) {
   const fs::path config = folder / "config.toml";
   if (!fs::exists(config)) return {};
   std::vector<std::string> changes;
   try {
-    const std::map<std::string, std::string> unstated = config::SettingsOf({});
-    for (const config::Difference& difference : config::DifferencesBetween(config::LoadFile(config), trial.options)) {
-      if (config::EffectOf(difference.key) == config::Effect::kRun || difference.after.empty()) continue;
-      const auto at = unstated.find(difference.key);
-      if (at != unstated.end() && at->second == difference.after) continue;
+    const config::Options before = config::LoadFile(config);
+    for (const config::Difference& difference : config::DifferencesBetween(before, trial.options)) {
+      const bool stated = trial.options.places.contains(difference.key);
+      if (!stated || difference.after.empty() || !config::MayDifferOnResume(difference.key)) continue;
       changes.push_back(difference.key + '=' + difference.after);
+    }
+    const bool other_device =
+        trial.options.places.contains("run.device") && before.run.device != trial.options.run.device;
+    if (!trial.options.run.threads && before.run.threads && (other_device || *before.run.threads > threads)) {
+      changes.push_back(fmt::format("run.threads={}", threads));
     }
   } catch (const UserError&) {
     changes.clear();  // a config that cannot be read is for the run to tell
@@ -167,7 +179,9 @@ class Runner {
     if (run.state == TrialState::kWaiting && run.share_done > 0) {
       fs::remove(CrashFile(run.folder));
       request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
-      for (const std::string& change : OtherLayout(run.folder, trials_[trial])) request.words.push_back(change);
+      for (const std::string& change : StatedOtherwise(run.folder, trials_[trial], ThreadsOf(options_))) {
+        request.words.push_back(change);
+      }
     } else {
       PrepareFolder(run.folder, trials_[trial]);
       request.words = {options_.program.string(), "train",  TrialFile(run.folder).string(), "--out",
@@ -229,14 +243,22 @@ class Runner {
   // Something given cannot work, so the run has not failed: it waits. What cannot begin could not in the other runs
   // either; what one cannot go on from may be its own.
   void TellMistake(const Active& ended) {
-    const TrialRun& run = result_.runs[ended.trial];
+    TrialRun& run = result_.runs[ended.trial];
     const Trial& trial = trials_[ended.trial];
-    if (result_.mistake.empty()) {
-      result_.mistake = fmt::format(
-          "{}, seed {}: {}{}", study_.variants[trial.variant].name, trial.seed, LastLine(OutputFile(run.folder)),
-          ended.resumes ? fmt::format("; to begin the run anew instead, remove {}", run.folder.string()) : "");
+    std::string why = LastError(OutputFile(run.folder));
+    if (ended.resumes && !IsLocked(run.folder)) {
+      why += fmt::format("; or move {} away, to have the run begun anew", run.folder.string());
     }
-    if (!ended.resumes && !stopping_) Stop();
+    if (result_.mistake.empty() || !ended.resumes) {
+      result_.mistake = fmt::format("{}, seed {}: {}", study_.variants[trial.variant].name, trial.seed, why);
+    }
+    if (!ended.resumes) {
+      if (!stopping_) Stop();
+      return;
+    }
+    run.stopped = false;
+    run.reason = why;
+    board_.Ended(View(), ended.trial);
   }
 
   void Stop() {

@@ -120,18 +120,37 @@ TEST_F(RunnerTest, ACrashedRunIsTriedAgainFromWhereItWas) {
   EXPECT_FALSE(std::filesystem::exists(CrashFile(first.runs[4].folder)));
 }
 
-// Begun on another machine: with the options that say where and how it is computed as the study has them now, but for
-// those that it leaves open. A run that began with other options is another run.
+// Begun on another machine: it goes on with what the study, or the command, says now of where and how it is computed,
+// also where that is the default; what they leave open stays. Of threads that we gave it there may be too many here.
 TEST_F(RunnerTest, ARunGoesOnWhereTheStudySaysNow) {
-  const std::string stopped_once =
-      "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then cp \"$config\" \"$out/config.toml\"; sed -i "
-      "'s/^device = .*/device = \"cuda\"/; s/^threads = .*/threads = 7/; s/^micro_batch = .*/micro_batch = 640/' "
-      "\"$out/config.toml\"; footer interrupted 'stopped by signal 15'; exit 143; fi";
-  const RunnerResult first = Run(stopped_once, "seeds = 3\n[options.run]\ndevice = \"cpu\"\nmicro_batch = 32");
-  EXPECT_EQ(Count(first, TrialState::kWaiting), 1);
-  EXPECT_EQ(Count(RunAgain(stopped_once), TrialState::kFinished), 6);
-  EXPECT_THAT(Calls(), ::testing::EndsWith("resume " + first.runs[4].folder.string() +
-                                           " --start-over run.device=\"cpu\" run.micro_batch=32\n"));
+  const auto stopped_once = [](const std::string& config) {
+    return "if [[ $1 = train && $seed = 2 && $out = *grow* ]]; then sed '" + config +
+           "' \"$config\" > \"$out/config.toml\"; footer interrupted 'stopped by signal 15'; exit 143; fi";
+  };
+  const auto goes_on_with = [&](const std::string& config, const std::string& run_options) {
+    std::filesystem::remove_all(folder_ / "runs");
+    const RunnerResult first = Run(stopped_once(config), "seeds = 3\n[options.run]\n" + run_options);
+    EXPECT_EQ(Count(first, TrialState::kWaiting), 1) << config;
+    EXPECT_EQ(Count(RunAgain(stopped_once(config)), TrialState::kFinished), 6) << config;
+    const std::string calls = Calls();
+    const std::string begin = "resume " + first.runs[4].folder.string() + " --start-over";
+    const size_t at = calls.rfind(begin);
+    EXPECT_NE(at, std::string::npos) << config;
+    return calls.substr(at + begin.size());
+  };
+  EXPECT_EQ(goes_on_with("", ""), "\n");
+  // On the two threads of four cores for two jobs.
+  EXPECT_EQ(
+      goes_on_with(R"(s/^threads = .*/threads = 2/; s/^device = .*/device = "cuda"/; s/^log_every = .*/log_every = 9/)",
+                   ""),
+      "\n");
+  EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 7/", ""), " run.threads=2\n");
+  EXPECT_EQ(goes_on_with(R"(s/^device = .*/device = "cuda"/; s/^micro_batch = .*/micro_batch = 640/)",
+                         "device = \"cpu\"\nmicro_batch = 32"),
+            " run.device=\"cpu\" run.micro_batch=32\n");
+  EXPECT_EQ(goes_on_with(R"(s/^device = .*/device = "cpu"/; s/^threads = .*/threads = 1/)",
+                         "device = \"auto\"\nlog_every = 1"),
+            " run.device=\"auto\" run.threads=2\n");
 }
 
 TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
@@ -156,8 +175,15 @@ TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   const RunnerResult missing = RunAgain("if [[ $1 = resume ]]; then echo 'crescendo: no data'; exit 2; fi");
   EXPECT_EQ(Count(missing, TrialState::kFinished), 5);
   EXPECT_EQ(Count(missing, TrialState::kWaiting), 1);
-  EXPECT_EQ(missing.mistake,
-            "grow, seed 2: no data; to begin the run anew instead, remove " + missing.runs[4].folder.string());
+  const std::string folder = missing.runs[4].folder.string();
+  EXPECT_EQ(missing.mistake, "grow, seed 2: no data; or move " + folder + " away, to have the run begun anew");
+  EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: stopped at 100 %, and cannot go on: no data; or move " + folder));
+  // All lines of what it says.
+  const RunnerResult refused = RunAgain(
+      "if [[ $1 = resume ]]; then printf 'crescendo: warning: so what\\ncrescendo: it differs:\\n  a: 1, now 2\\n'; "
+      "exit 2; fi");
+  EXPECT_EQ(refused.mistake,
+            "grow, seed 2: it differs:\n  a: 1, now 2; or move " + folder + " away, to have the run begun anew");
   const RunnerResult resumed = RunAgain(stopped_once);
   EXPECT_EQ(resumed.started, 1);
   EXPECT_EQ(Count(resumed, TrialState::kFinished), 6);

@@ -31,7 +31,7 @@ inline bool HasEnded(TrialState state) { return state != TrialState::kWaiting &&
 struct TrialRun {
   std::filesystem::path folder;
   TrialState state = TrialState::kWaiting;
-  std::string reason;        // of a failure or crash
+  std::string reason;        // of a failure or crash, or why it cannot go on
   bool stopped = false;      // waits because it was asked to stop: its log has the footer of that
   double share_done = 0;     // of its examples, 0 to 1, where it has begun
   double accuracy = -1;      // of a finished run, 0 to 1

@@ -46,6 +46,7 @@ struct CheckpointState {
   std::string commit;
   std::string torch_version;
   std::string machine;
+  std::string gpu;      // its model; "" for a CPU, and in a checkpoint of an older version
   std::string written;  // UTC, ISO 8601
 };
 

@@ -140,6 +140,7 @@ ParsedCheckpointJson FromJson(const Json& json) {
   parsed.state.threads = GetCount(json, "threads", 1, 4096);
   parsed.state.micro_batch = GetCount(json, "micro_batch", 0, 1'000'000'000);
   VisitTexts(parsed.state, [&](const char* key, std::string& field) { json.at(key).get_to(field); });
+  if (json.contains("gpu")) json.at("gpu").get_to(parsed.state.gpu);
   json.at("tensors").at("bytes").get_to(parsed.tensors.bytes);
   json.at("tensors").at("sha256").get_to(parsed.tensors.sha256);
   return parsed;
@@ -154,6 +155,7 @@ std::string ToJsonText(const CheckpointState& state, const TensorFile& tensors) 
                {"threads", state.threads},
                {"micro_batch", state.micro_batch}};
   VisitTexts(state, [&](const char* key, const std::string& field) { json[key] = field; });
+  if (!state.gpu.empty()) json["gpu"] = state.gpu;
   json["tensors"] = {{"bytes", tensors.bytes}, {"sha256", tensors.sha256}};
   json[kOwnHashKey] = Sha256Of(Dump(json));
   return Dump(json) + '\n';

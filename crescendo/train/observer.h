@@ -16,7 +16,8 @@ class Observer {
   virtual void OnResume(const report::ResumeRecord& /*record*/) {}
   virtual void OnUpdate(const report::UpdateRecord& /*record*/) {}
   virtual void OnEvaluation(const report::EvaluationRecord& /*record*/) {}
-  // After every update, logged or not, when its records are out: model and optimizer are as `position` says.
+  // Between two updates, when all records are out: model and optimizer are as `position` says. After every update, but
+  // where losses are left on the device (run.gpu_graphs) only where they have been read.
   virtual void OnBoundary(const RunPosition& /*position*/) {}
   // Where not all workers that were started compute from the start: how many do from here on.
   virtual void OnWorkers(int64_t /*workers*/, int64_t /*started*/) {}

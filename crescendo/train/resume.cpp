@@ -41,7 +41,9 @@ config::Options WithLayoutOf(const CheckpointState& state, const config::Options
   if (options.run.device == config::DeviceName::kAuto && before.run.device == config::DeviceName::kAuto) {
     options.run.device = trained_on;
   }
-  if (options.run.device != trained_on) return options;  // another device has other threads and another memory
+  const config::DeviceName found = device::GpuCount() > 0 ? config::DeviceName::kCuda : config::DeviceName::kCpu;
+  const config::DeviceName now = options.run.device == config::DeviceName::kAuto ? found : options.run.device;
+  if (now != trained_on) return options;  // another kind of device has other threads and another memory
   // Where workers grow, each phase has its own number.
   const bool fixed = options.run.workers == config::Workers::kFixed;
   if (!options.run.threads && !before.run.threads && fixed && KeepsThreads(state, options, workers)) {
@@ -62,12 +64,6 @@ void RequireDeviceOf(const RunFolder& folder, const config::Options& layout) {
                   folder.path().string()));
 }
 
-// Whether another value of this option, which at most rounds differently, rounds as before in this run.
-bool RoundsAsBefore(const config::Difference& difference, const config::Options& options) {
-  return options.run.reproducible && (difference.key == "run.workers" || difference.key == "run.worker_batch" ||
-                                      difference.key == "run.micro_batch");
-}
-
 struct Changes {
   std::string all;       // "run.device=\"cpu\" run.log_every=10"
   std::string rounding;  // those of them that change the order of sums
@@ -78,22 +74,19 @@ Changes RequireSameOptions(const RunFolder& folder, const config::Options& befor
   std::string refused;
   Changes changes;
   for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
-    const config::Effect effect = config::EffectOf(difference.key);
-    // The content of files is compared. That a run is reproducible is said of all of it.
-    const bool is_place = difference.key == "data.train_file" || difference.key == "data.test_file";
-    if ((effect == config::Effect::kRun && !is_place) || difference.key == "run.reproducible") {
+    if (!config::MayDifferOnResume(difference.key)) {
       refused += fmt::format("\n  {}", config::ToText(difference));
       continue;
     }
+    if (difference.after.empty()) continue;  // it means nothing any more
     const auto add = [&](std::string& text) {
       text += fmt::format("{}{}={}", text.empty() ? "" : " ", difference.key, difference.after);
     };
     add(changes.all);
-    // The number of workers itself is compared elsewhere.
-    const bool is_of_workers = difference.key == "run.workers" || difference.key == "run.worker_batch";
-    if (effect == config::Effect::kRounding && !is_of_workers && !RoundsAsBefore(difference, now)) {
-      add(changes.rounding);
-    }
+    const bool is_of_threads_or_device =
+        difference.key != "run.micro_batch" && difference.key != "run.workers" && difference.key != "run.worker_batch";
+    const bool rounds = config::EffectOf(difference.key) == config::Effect::kRounding;
+    if (rounds && (is_of_threads_or_device || !now.run.reproducible)) add(changes.rounding);
   }
   if (refused.empty()) return changes;
   throw UserError(

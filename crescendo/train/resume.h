@@ -6,10 +6,11 @@
 //   Continuation next = PrepareBranch(folder, {"schedule.policy=decay"}, {}, warn);
 //   report::RunFooter footer = BranchInto("runs/new", next, watchers, stop);
 //
-// A run that is resumed ends in the same bits as one that was never stopped, so everything that could change them must
-// be what it was: options, plan, data, and with them threads and micro-batch, also where the config left those to be
-// chosen. Another number of workers is a warning, as is another build: it sums in another order, unless
-// run.reproducible keeps the bits. A branch is a new run, with whatever options, that begins from the state of another.
+// A run that is resumed ends in the same bits as one that was never stopped: options, plan and data must be what they
+// were, and device, threads and micro-batch are what they were, also where the config left those to be chosen. Where
+// the user says otherwise of these, or the number of workers, the machine or the build is another, sums are taken in
+// another order (unless run.reproducible keeps it), and a warning says so. A branch is a new run, with whatever
+// options, that begins from the state of another.
 #pragma once
 
 #include <functional>
@@ -31,7 +32,7 @@ struct Continuation {
   config::Options options;  // as they are recorded
   config::Options layout;   // the same, with what "auto" stood for when the checkpoint was written
   Checkpoint checkpoint;
-  std::string changes;        // of options that change nothing that is learned; "key=value key=value"
+  std::string changes;        // of options, none of which changes more than the last bits; "key=value key=value"
   std::string branched_from;  // of a branch: where from, for people
   OptimizerState optimizer = OptimizerState::kRequired;
 };

@@ -40,6 +40,7 @@ report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded
   header.compiler = Compiler();
   header.machine = device::DescribeMachine();
   header.device = device::DescribeDevice(parts.device);
+  header.gpu_id = device::GpuId(parts.device);
   header.workers = parts.group->size();
   header.threads = device::Threads();
   header.micro_batch = choice.size.value();
@@ -64,6 +65,7 @@ report::ResumeRecord MakeResumeRecord(const report::RunHeader& header, const Con
   record.torch_version = header.torch_version;
   record.machine = header.machine;
   record.device = header.device;
+  record.gpu_id = header.gpu_id;
   record.workers = header.workers;
   record.threads = header.threads;
   record.micro_batch = header.micro_batch;
@@ -85,7 +87,23 @@ CheckpointState MakeState(const Parts& parts, const report::RunHeader& header, c
   state.commit = header.commit;
   state.torch_version = header.torch_version;
   state.machine = header.machine;
+  state.gpu = device::GpuModel(parts.device);
   return state;
+}
+
+// Another GPU has another memory: where the micro-batch was left to be chosen, it is chosen anew. Worker 0's GPU
+// decides.
+void ForgetMicroBatchOfOtherGpu(Parts& parts, const Continuation& next, const std::vector<Observer*>& watchers) {
+  const std::string& before = next.checkpoint.state.gpu;
+  if (before.empty() || !parts.device.is_cuda()) return;
+  const std::string now = parts.all_workers->BroadcastText(device::GpuModel(parts.device));
+  if (now == before) return;
+  if (!next.options.run.micro_batch) parts.options.run.micro_batch.reset();
+  if (parts.all_workers->rank() > 0) return;
+  for (Observer* watcher : watchers) {
+    watcher->OnWarning(fmt::format(
+        "the GPU was \"{}\" and is \"{}\": the last bits may differ from a run that was never stopped", before, now));
+  }
 }
 
 // What is worth most first: the weights of a finished run, the state of one that is to go on. Where one of them cannot
@@ -292,6 +310,7 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
   Parts parts = Build(next.layout, place);
   return ForAllWorkers(parts, [&](bool writes) {
     RequireSameData(state, parts.data);
+    ForgetMicroBatchOfOtherGpu(parts, next, watchers);
     const MicroBatchChoice choice = ChooseMicroBatch(parts, given_stop);  // what the checkpoint states, if it does
     const std::atomic<int>& stop = choice.StopOr(given_stop);
     Restore(next.checkpoint, parts, OptimizerState::kRequired);
@@ -303,7 +322,9 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
                                    position.evaluation.examples};
     const report::RunLogCut cut = report::CutRunLog(folder.log(), seen);
     report::CutEventLog(folder.events(), seen);
-    if (!next.changes.empty()) folder.WriteConfigAndPlan(next.options, parts.plan);
+    if (!config::DifferencesBetween(OptionsOf(folder, {}), next.options).empty()) {
+      folder.WriteConfigAndPlan(next.options, parts.plan);
+    }
     Archive archive(folder, report::RunLog::Open::kAppend);
     if (!cut.has_header) archive.OnHeader(header);
     for (Observer* watcher : watchers) {

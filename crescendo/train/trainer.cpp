@@ -71,7 +71,7 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       seconds_at_record_(start.train_seconds),
       examples_at_record_(start.examples),
       uncounted_since_(created_),
-      read_at_(created_) {
+      unread_since_(created_) {
   if (const auto& every = parts.options.checkpoint.every) {
     checkpoint_every_ = every->Resolve(parts.plan.train_examples().value());
   }
@@ -107,7 +107,7 @@ void Trainer::Walk() {
     const bool evaluation_due = Passes(evaluate_every_, before, setting.end);
     if (unread_.empty()) {
       CountTime();
-      if (IsRecordDue(setting)) Record(setting, position_);
+      if (IsRecordDue(setting)) Record(setting, position_, loader_.waited_seconds());
     } else if (evaluation_due || IsReadDue(setting, before)) {
       if (!Settle()) return;
     } else {
@@ -155,13 +155,17 @@ bool Trainer::Step(const Setting& setting) {
   const ProfileScope update_scope("update");
   // A momentum buffer must not be scaled for an update that is then left out.
   const bool leave = failed_.defined() && !IsMomentumCorner(setting);
-  if (!leave && !Settle()) return false;
+  CRESCENDO_ASSERT(leave || unread_.empty(), "a corner is at the begin of a phase, and the end of one is read");
   statistics_.Remember();
   Totals totals;
   try {
     totals = ComputeGradients(setting, leave ? LossSum::kLeave : LossSum::kRead);
   } catch (...) {  // no memory, an example that cannot be made, a worker lost
-    (void)TakeBack();
+    try {
+      (void)TakeBack();
+    } catch (const std::exception& error) {  // a full disk, where records were waiting
+      Fail(error);
+    }
     throw;
   }
   if (totals.stop_signal != 0) {
@@ -204,14 +208,15 @@ void Trainer::StepUnread(const Setting& setting, const at::Tensor& loss_sum) {
   const ProfileScope optimizer_scope("optimizer");
   parts_.optimizer->Step({setting.learning_rate, setting.momentum, failed_});
   parts_.optimizer->ZeroGradients();
-  unread_.push_back({setting, loss_sum, position_});
+  if (unread_.empty()) unread_since_ = uncounted_since_;
+  unread_.push_back({setting, loss_sum, position_, loader_.waited_seconds()});
   position_.momentum = setting.momentum;
   position_.phase_batch = parts_.plan.phases()[setting.phase].global_batch;
 }
 
 // Where all of a state has to be known, and often enough for who watches.
 bool Trainer::IsReadDue(const Setting& setting, Examples before) const {
-  return unread_.size() == kMostUnread || SecondsSince(read_at_) > kMostUnreadSeconds ||
+  return unread_.size() >= most_unread_ || SecondsSince(unread_since_) > kMostUnreadSeconds ||
          parts_.plan.IsAtAnEndOfItsPhase(setting) ||
          (checkpoint_every_ && Passes(*checkpoint_every_, before, setting.end));
 }
@@ -231,7 +236,10 @@ bool Trainer::Settle() {
   for (const Unread& update : updates) sums.push_back(update.loss_sum);
   const at::Tensor on_host = at::stack(sums).to(at::kCPU, at::kDouble);  // waits for the device
   CountTime();
-  read_at_ = steady_clock::now();
+  // The host queues updates faster than the device computes them: their number keeps the time.
+  const double seconds_per_update = SecondsSince(unread_since_) / static_cast<double>(updates.size());
+  most_unread_ = static_cast<size_t>(
+      std::clamp(kMostUnreadSeconds / std::max(seconds_per_update, 1e-9), 1.0, static_cast<double>(kMostUnread)));
   const auto* sum = on_host.const_data_ptr<double>();
   RunPosition known = updates.front().before;
   const Examples begin = known.examples;
@@ -242,6 +250,7 @@ bool Trainer::Settle() {
     const double loss = *sum / static_cast<double>(update.setting.global_batch.value());
     if (!std::isfinite(loss)) {
       position_ = update.before;
+      position_.train_seconds = known.train_seconds;
       TakeLossesFrom(known);
       at_boundary_ = true;
       FailAt(update.setting, loss);
@@ -253,7 +262,7 @@ bool Trainer::Settle() {
     known.loss = loss;
     known.unlogged_loss_sum += *sum++;
     known.unlogged_examples += update.setting.global_batch;
-    if (IsRecordDue(update.setting)) Record(update.setting, known);
+    if (IsRecordDue(update.setting)) Record(update.setting, known, update.loader_waited_seconds);
   }
   TakeLossesFrom(known);
   return true;
@@ -422,8 +431,8 @@ bool Trainer::IsRecordDue(const Setting& setting) const {
   return setting.update.value() % parts_.options.run.log_every == 0 || parts_.plan.IsAtAnEndOfItsPhase(setting);
 }
 
-// `position`: behind the update, which may lie before position_.
-void Trainer::Record(const Setting& setting, RunPosition& position) {
+// `position`: behind the update, which may lie before position_. `loader_waited_seconds`: by then, in this process.
+void Trainer::Record(const Setting& setting, RunPosition& position, double loader_waited_seconds) {
   report::UpdateRecord record;
   record.setting = setting;
   record.epoch = EpochOf(parts_.plan, position.examples);
@@ -433,7 +442,7 @@ void Trainer::Record(const Setting& setting, RunPosition& position) {
   record.examples_per_second = static_cast<double>((position.examples - examples_at_record_).value()) /
                                std::max(position.train_seconds - seconds_at_record_, 1e-9);
   record.seconds = position.train_seconds;
-  record.loader_wait_seconds = position.loader_wait_seconds + loader_.waited_seconds();
+  record.loader_wait_seconds = position.loader_wait_seconds + loader_waited_seconds;
   record.workers = WorkersSinceLastRecord();
   examples_at_record_ = position.examples;
   seconds_at_record_ = position.train_seconds;

@@ -16,9 +16,9 @@
 // more of them compute a phase than the one before, the group is formed anew between two updates (growth.h).
 //
 // With run.gpu_graphs the host does not wait for a GPU at every update: losses are left there and are read together,
-// twice a second and where a state has to be known (evaluations, checkpoints, ends of phases). The records of updates
-// follow then, none is left out. Where a loss is not finite, that update and all after it have changed nothing, which
-// the device sees to, and the run has failed at that update, as it would have otherwise.
+// those of about half a second, and where a state has to be known (evaluations, checkpoints, ends of phases). The
+// records of updates follow then, none is left out. Where a loss is not finite, that update and all after it have
+// changed nothing, which the device sees to, and the run has failed at that update, as it would have otherwise.
 //
 // Between two updates all state is in RunPosition, in the model and in the optimizer; a trainer that is given the three
 // as they were goes on as if it had never stopped.
@@ -93,7 +93,7 @@ class Trainer {
   bool IsMomentumCorner(const schedule::Setting& setting) const;
   void ApplyMomentumCorner(const schedule::Setting& setting);
   bool IsRecordDue(const schedule::Setting& setting) const;
-  void Record(const schedule::Setting& setting, RunPosition& position);
+  void Record(const schedule::Setting& setting, RunPosition& position, double loader_waited_seconds);
   void EvaluateNow();
 
   Parts& parts_;
@@ -126,9 +126,11 @@ class Trainer {
     schedule::Setting setting;
     at::Tensor loss_sum;
     RunPosition before;
+    double loader_waited_seconds;  // so far
   };
   std::vector<Unread> unread_;
-  at::Tensor failed_;  // on the device, 1 as soon as a loss is not finite; undefined where losses are read at once
+  size_t most_unread_ = 1;  // that take about half a second
+  at::Tensor failed_;       // on the device, 1 as soon as a loss is not finite; undefined where losses are read at once
 
   std::vector<WorkerNumbers> workers_;  // at the last update
   std::vector<WorkerNumbers> workers_at_record_;
@@ -140,7 +142,7 @@ class Trainer {
   double seconds_at_record_ = 0;
   schedule::Examples examples_at_record_;
   std::chrono::steady_clock::time_point uncounted_since_;  // train_seconds are up to here
-  std::chrono::steady_clock::time_point read_at_;          // losses that were left on the device
+  std::chrono::steady_clock::time_point unread_since_;     // when the first update was queued that is unread
 };
 
 }  // namespace crescendo::train

@@ -63,7 +63,7 @@ TEST_F(Graphs, ChangeNoBit) {
     const std::vector<std::string> every = With(kind, {kind.empty() ? "run.log_every=1" : "run.log_every=7"});
     const RunResult plain = RunSmall(every);
     const RunResult graphs = RunSmall(With(every, {"run.gpu_graphs=true"}));
-    const std::string name = every.front();
+    const std::string name = ::testing::PrintToString(every);
     ASSERT_EQ(plain.memory.footers.at(0).end, report::RunEnd::kFinished) << name << plain.memory.footers.at(0).reason;
     EXPECT_EQ(LargestDifference(plain, graphs), 0) << name;
     ASSERT_EQ(plain.memory.updates.size(), graphs.memory.updates.size()) << name;
@@ -83,12 +83,29 @@ TEST_F(Graphs, ChangeNoBit) {
   }
 }
 
+// Hundreds of updates, so that losses are read where so many are enough.
+TEST_F(Graphs, KeepEveryRecordOfManyUpdates) {
+  const std::vector<std::string> options = {
+      "model.name=mlp",         "model.hidden=[8]",    "reference.global_batch=2",     "schedule.policy=decay",
+      "run.evaluate_every=9ep", "schedule.length=9ep", "reference.learning_rate=0.01", "model.batch_norm=false"};
+  const RunResult plain = RunSmall(options);
+  const RunResult graphs = RunSmall(With(options, {"run.gpu_graphs=true"}));
+  ASSERT_GT(plain.memory.updates.size(), 600);
+  ASSERT_EQ(plain.memory.updates.size(), graphs.memory.updates.size());
+  for (size_t i = 0; i < plain.memory.updates.size(); ++i) {
+    EXPECT_EQ(plain.memory.updates[i].loss, graphs.memory.updates[i].loss) << i;
+    EXPECT_EQ(plain.memory.updates[i].setting.update, graphs.memory.updates[i].setting.update);
+  }
+  EXPECT_EQ(LargestDifference(plain, graphs), 0);
+}
+
 // All that a run leaves behind.
 struct State {
   report::RunFooter footer;
   train::RunPosition position;
   bool at_boundary = false;
   std::vector<at::Tensor> tensors;
+  double last_record_seconds = 0;
   std::vector<int64_t> records;                // updates done at each
   std::vector<train::RunPosition> boundaries;  // where observers are told that all is well
 };
@@ -115,6 +132,7 @@ State Train(const std::vector<std::string>& overrides) {
   state.boundaries = observer.positions;
   for (const report::UpdateRecord& record : observer.updates)
     state.records.push_back(record.setting.update.value() + 1);
+  if (!observer.updates.empty()) state.last_record_seconds = observer.updates.back().seconds;
   return state;
 }
 
@@ -127,12 +145,15 @@ TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
                                                        {"optimizer.name=momentum", "optimizer.decay=decoupled"}};
   for (const std::vector<std::string>& rule : rules) {
     const std::string& optimizer = rule.back();
-    const std::vector<std::string> wild =
-        With(rule, {"reference.learning_rate=1e5", "schedule.learning_rate=1e5", "run.log_every=20"});
+    std::vector<std::string> wild = With(rule, {"reference.learning_rate=1e5", "schedule.learning_rate=1e5"});
+    const int64_t failing = Train(wild).position.updates.value() + 1;
+    int64_t every = 2;  // with records before the failing update, which is none
+    while (failing % every == 0) ++every;
+    wild.push_back("run.log_every=" + std::to_string(every));
     const State plain = Train(wild);
     const State graphs = Train(With(wild, {"run.gpu_graphs=true"}));
     ASSERT_EQ(plain.footer.end, report::RunEnd::kFailed) << optimizer;
-    ASSERT_NE((plain.position.updates.value() + 1) % 20, 0) << "the failing update is one that is logged";
+    ASSERT_GT(plain.records.size(), 1) << "it fails before any record but the first's";
     EXPECT_EQ(graphs.footer.end, plain.footer.end) << optimizer;
     EXPECT_EQ(graphs.footer.reason, plain.footer.reason);
     EXPECT_EQ(graphs.position.updates, plain.position.updates);
@@ -140,6 +161,7 @@ TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
     EXPECT_EQ(graphs.position.loss, plain.position.loss);
     EXPECT_EQ(graphs.position.unlogged_examples, plain.position.unlogged_examples);
     EXPECT_EQ(graphs.records, plain.records);
+    EXPECT_GE(graphs.position.train_seconds, graphs.last_record_seconds) << "the clock goes back";
     EXPECT_TRUE(graphs.at_boundary);
     ASSERT_EQ(graphs.tensors.size(), plain.tensors.size());
     for (size_t i = 0; i < plain.tensors.size(); ++i) {
@@ -188,7 +210,7 @@ class StopsAtMicroBatch : public distributed::LocalGroup {
 };
 
 TEST_F(Graphs, ARunThatIsStoppedGoesOnWithTheSameBits) {
-  const std::vector<std::string> options = {"run.gpu_graphs=true", "run.log_every=1000"};
+  const std::vector<std::string> options = {"run.gpu_graphs=true", "run.log_every=3"};
   const State whole = Train(options);
   for (const int64_t micro_batch : {1, 2, 12, 40, 77}) {
     train::Parts parts = train::Build(support::SmallOptions(options));
@@ -196,17 +218,21 @@ TEST_F(Graphs, ARunThatIsStoppedGoesOnWithTheSameBits) {
     parts.all_workers = std::make_shared<StopsAtMicroBatch>(micro_batch, stop);
     parts.group = parts.all_workers;
     train::RunPosition position;
+    Memory observer;
     {
-      train::Trainer trainer(parts, Examples{8}, {}, stop);
+      train::Trainer trainer(parts, Examples{8}, {&observer}, stop);
       ASSERT_EQ(trainer.Train(), report::RunEnd::kInterrupted);
       EXPECT_TRUE(trainer.at_boundary());
       position = trainer.position();
     }
     stop = 0;
-    train::Trainer trainer(parts, Examples{8}, {}, stop, position);
+    train::Trainer trainer(parts, Examples{8}, {&observer}, stop, position);
     ASSERT_EQ(trainer.Train(), report::RunEnd::kFinished);
     EXPECT_EQ(trainer.position().updates, whole.position.updates);
     EXPECT_EQ(trainer.position().loss, whole.position.loss);
+    std::vector<int64_t> records;
+    for (const report::UpdateRecord& record : observer.updates) records.push_back(record.setting.update.value() + 1);
+    EXPECT_EQ(records, whole.records) << "stopped at " << micro_batch;
     size_t i = 0;
     for (const nn::NamedTensor& tensor : parts.model->parameters()) {
       EXPECT_TRUE(at::equal(tensor.value, whole.tensors[i++])) << tensor.name << ", stopped at " << micro_batch;

@@ -87,7 +87,8 @@ TEST_F(Resume, InBfloat16OfAnMlpAndBetweenTwoRecords) {
   const std::vector<std::vector<std::string>> kinds = {{"run.precision=bf16"},
                                                        {"model.name=mlp", "model.hidden=[32]"},
                                                        {"schedule.epoch_tail=drop"},
-                                                       {"run.log_every=7"}};
+                                                       {"run.log_every=7"},
+                                                       {"run.gpu_graphs=true", "run.log_every=3"}};
   for (const std::vector<std::string>& overrides : kinds) {
     SCOPED_TRACE(overrides.front());
     const fs::path whole = folder_ / (overrides.front() + "_whole");
@@ -320,6 +321,20 @@ TEST_F(Resume, WhereItIsComputedOtherwiseSaysSo) {
   const report::RunSummary whole = report::ReadRunLog(RunFolder(folder_ / "whole").log());
   EXPECT_NE(train::DigestRun(folder_ / "moved").all, train::DigestRun(folder_ / "whole").all) << "it has other sums";
   EXPECT_NEAR(log.footer->final_evaluation.loss, whole.footer->final_evaluation.loss, 0.01);
+}
+
+// What a run has said last counts, also if it was killed before its next checkpoint.
+TEST_F(Resume, ConfigSaysHowItGoesOn) {
+  TrainHere(folder_ / "run", {"run.micro_batch=8"});
+  support::CopyAsKilledAfter(folder_ / "run", folder_ / "stopped", 20);
+  const fs::path config = RunFolder(folder_ / "stopped").config();
+  const std::string as_trained = ReadFile(config);
+  std::string killed = as_trained;  // as `resume run.micro_batch=16` leaves it
+  killed.replace(killed.find("micro_batch = 8"), 15, "micro_batch = 16");
+  WriteFileAtomically(config, killed);
+  ResumeHere(folder_ / "stopped", {"run.micro_batch=8"});
+  EXPECT_EQ(ReadFile(config), as_trained);
+  ExpectSameRun(folder_ / "stopped", folder_ / "run");
 }
 
 // What a GPU began goes on elsewhere only if it is told to; then neither its micro-batch nor its threads count.
