@@ -101,7 +101,7 @@ Cells CostCells(const StudyResults& results, const StudySummary& summary) {
   cells.names.emplace_back("updates");
   if (compared) cells.names.emplace_back("ratio");
   cells.names.emplace_back("seconds");
-  const bool seconds_compared = compared && summary.seconds_compare;
+  const bool seconds_compared = compared && summary.no_time_ratio.empty();
   if (seconds_compared) cells.names.emplace_back("time ratio");
   for (const int64_t number : workers) {
     cells.names.push_back(fmt::format("on {}{}", number, number == workers.front() ? " worker" : ""));

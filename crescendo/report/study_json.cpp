@@ -155,6 +155,7 @@ std::string StudyJson(const StudyResults& results, const StudySummary& summary) 
                {"machines", summary.machines},
                {"commits", summary.commits},
                {"cost", summary.cost},
+               {"no_time_ratio", summary.no_time_ratio},
                {"no_verdict", summary.no_verdict},
                {"noise", summary.noise},
                {"differences", Json::array()},

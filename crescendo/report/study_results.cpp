@@ -265,7 +265,7 @@ void AddOnce(std::vector<std::string>& list, const std::string& text) {
 
 // The costs of all runs are put together, where all train on the same machine a network of the same size: the reference
 // alone has one batch and could not tell the cost of an update from that of its examples.
-void AddWorkerEstimates(const StudyResults& results, const std::string& no_time_ratio, StudySummary& summary) {
+void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
   WorkerEstimate estimate;
   std::set<int64_t> sizes;
   for (const StudyVariant& variant : results.variants) {
@@ -276,7 +276,7 @@ void AddWorkerEstimates(const StudyResults& results, const std::string& no_time_
     }
   }
   if (sizes.empty()) return;
-  if (const std::string reason = NoEstimate(estimate, sizes.size(), no_time_ratio); !reason.empty()) {
+  if (const std::string reason = NoEstimate(estimate, sizes.size(), summary.no_time_ratio); !reason.empty()) {
     summary.cost = fmt::format("There is no estimate of the seconds on several workers: {}.", reason);
     return;
   }
@@ -460,11 +460,10 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
       }
     }
   }
-  const std::string no_time_ratio = WhyNoTimeRatio(results, summary);
-  summary.seconds_compare = no_time_ratio.empty();
+  summary.no_time_ratio = WhyNoTimeRatio(results, summary);
   summary.differences = Differences(results);
   summary.noise = NoiseSentence(results, summary);
-  AddWorkerEstimates(results, no_time_ratio, summary);
+  AddWorkerEstimates(results, summary);
   return summary;
 }
 

@@ -92,7 +92,7 @@ struct StudySummary {
   std::vector<std::string> machines;  // machine and device, each once
   std::string begun;                  // when the first run was, as its log says; "" where none was
   int64_t workers = 16;               // whose estimate the page draws
-  bool seconds_compare = true;        // of all runs: the same machine, device and threads, equally fast, no GPU shared
+  std::string no_time_ratio;          // why seconds of one variant do not compare with another's; "" where they do
   std::string cost;                   // how the seconds on workers were estimated, or why they were not
   std::string no_verdict;             // why no variant is compared with another; "" where they are
   std::string noise;                  // how far the variants' noise is from the reference's, in a sentence; or ""

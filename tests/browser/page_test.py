@@ -169,6 +169,12 @@ def check_noise(page, study):
     assert page.evaluate("(s => s ? s.textContent : '')(document.querySelector('#figure-noise .sentence'))") == study["noise"]
 
 
+def check_times(page, study):
+    for figure in ("accuracy_seconds", "seconds"):
+        said = page.evaluate(f"(s => s ? s.textContent : '')(document.querySelector('#figure-{figure} .sentence'))")
+        assert study["no_time_ratio"] in said and bool(said) == bool(study["no_time_ratio"]), said
+
+
 def check_print(page, variants):
     page.media("print")
     seen = "(e => e.getClientRects().length > 0)"
@@ -298,6 +304,7 @@ def main():
         check_beyond(page, study, arguments.beyond)
         check_pale(page, study)
         check_noise(page, study)
+        check_times(page, study)
         if has_curve == variants:
             check(page, variants, has_curve)
         check_tests(page, study)

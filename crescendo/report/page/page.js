@@ -262,6 +262,7 @@ class Bars {
     this.figure = html('figure', {id: `figure-${this.key}`}, parent);
     const caption = html('figcaption', {textContent: this.title + ' '}, this.figure);
     html('span', {textContent: this.note}, caption);
+    if (this.sentence) html('div', {className: 'sentence', textContent: this.sentence}, this.figure);
     this.box = html('div', {}, this.figure);
     new ResizeObserver(() => this.draw()).observe(this.figure);
   }
@@ -307,6 +308,7 @@ const anyFailed = study.variants.some((variant) => variant.accuracy_percent.fail
 const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
 const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '') +
     (study.variants.some(goesOn) ? '; pale: where only some of the begun runs have got to' : '');
+const noTimes = study.no_time_ratio ? `Times of one variant do not compare with another's: ${study.no_time_ratio}.` : '';
 const panels = [
   new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true}),
   new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true}),
@@ -321,9 +323,9 @@ const panels = [
   new Panel(figures, {key: 'loss_updates', title: 'Training loss against updates', note: '', source: losses, value: 'mean',
                       axis: 'updates', log: true}),
   new Panel(figures, {key: 'accuracy_seconds', title: 'Test accuracy against wall-clock, %', note: 'training time, without evaluations: mean of the seeds',
-                      source: accuracies, value: 'mean', axis: 'seconds', end: true}),
+                      sentence: noTimes, source: accuracies, value: 'mean', axis: 'seconds', end: true}),
   new Bars(figures, {key: 'seconds', title: 'Time of training', note: 'median of finished runs, as measured here',
-                     value: (variant) => variant.seconds, text: duration}),
+                     sentence: noTimes, value: (variant) => variant.seconds, text: duration}),
 ];
 const onWorkers = (variant) => variant.seconds_on_workers[study.workers] || 0;
 if (study.variants.some(onWorkers)) {
