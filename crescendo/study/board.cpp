@@ -183,7 +183,7 @@ std::string EndedLine(const BoardView& view, size_t ended) {
     case TrialState::kWaiting:
     case TrialState::kRunning:
       line += fmt::format("stopped at {:.0f} %", 100 * run.share_done);
-      if (!run.stopped && !run.reason.empty()) line += ", and cannot go on: " + run.reason;
+      if (CannotGoOn(run)) line += ", and cannot go on: " + run.reason;
       break;
   }
   std::ranges::replace(line, '\n', ' ');
@@ -207,7 +207,8 @@ std::string RunningLine(const BoardView& view) {
 
 void Board::Ended(const BoardView& view, size_t trial) {
   const TrialState state = view.runs[trial].state;
-  const bool needs_saying = state == TrialState::kFailed || state == TrialState::kCrashed;
+  const bool needs_saying =
+      state == TrialState::kFailed || state == TrialState::kCrashed || CannotGoOn(view.runs[trial]);
   if (!terminal_) {
     Write(EndedLine(view, trial));
   } else if (needs_saying) {  // stays above the table

@@ -83,24 +83,28 @@ std::string LastError(const fs::path& path) {
 // That a run gets where its config leaves it to us.
 int64_t ThreadsOf(const RunnerOptions& options) { return std::max<int64_t>(1, options.cores / options.jobs); }
 
-// The options that the study, or the command, states otherwise than the run in `folder` that has begun, as far as a run
-// may go on otherwise: it does so on another machine. What they leave open stays as it was, but for threads that we
-// gave it: here there may be fewer cores.
-std::vector<std::string> StatedOtherwise(const fs::path& folder, const Trial& trial, int64_t threads) {
+// The options that the study, or the command, states otherwise than the run in `folder` that has begun: it goes on so,
+// on another machine, or says that it must not. What they leave open stays as it was, but for threads that we gave it:
+// another device has other uses for them, and there may be fewer cores here.
+std::vector<std::string> StatedOtherwise(const fs::path& folder, const Trial& trial, const RunnerOptions& runner) {
   const fs::path config = folder / "config.toml";
   if (!fs::exists(config)) return {};
   std::vector<std::string> changes;
   try {
     const config::Options before = config::LoadFile(config);
-    for (const config::Difference& difference : config::DifferencesBetween(before, trial.options)) {
-      const bool stated = trial.options.places.contains(difference.key);
-      if (!stated || difference.after.empty() || !config::MayDifferOnResume(difference.key)) continue;
-      changes.push_back(difference.key + '=' + difference.after);
+    const config::Options& now = trial.options;
+    const bool leaves_threads = !now.run.threads;
+    for (const config::Difference& difference : config::DifferencesBetween(before, now)) {
+      const std::string& key = difference.key;
+      const bool may_differ = config::MayDifferOnResume(key) || key == "run.reproducible";
+      const bool is_ours = key == "run.threads" && leaves_threads;
+      if (!may_differ || is_ours || difference.after.empty() || !now.places.contains(key)) continue;
+      changes.push_back(key + '=' + difference.after);
     }
-    const bool other_device =
-        trial.options.places.contains("run.device") && before.run.device != trial.options.run.device;
-    if (!trial.options.run.threads && before.run.threads && (other_device || *before.run.threads > threads)) {
-      changes.push_back(fmt::format("run.threads={}", threads));
+    const bool other_device = now.places.contains("run.device") && before.run.device != now.run.device;
+    const bool too_many = before.run.threads && *before.run.threads > runner.cores;
+    if (leaves_threads && (other_device || too_many) && !now.run.reproducible) {
+      changes.push_back(fmt::format("run.threads={}", ThreadsOf(runner)));
     }
   } catch (const UserError&) {
     changes.clear();  // a config that cannot be read is for the run to tell
@@ -179,7 +183,7 @@ class Runner {
     if (run.state == TrialState::kWaiting && run.share_done > 0) {
       fs::remove(CrashFile(run.folder));
       request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
-      for (const std::string& change : StatedOtherwise(run.folder, trials_[trial], ThreadsOf(options_))) {
+      for (const std::string& change : StatedOtherwise(run.folder, trials_[trial], options_)) {
         request.words.push_back(change);
       }
     } else {
@@ -247,7 +251,8 @@ class Runner {
     const Trial& trial = trials_[ended.trial];
     std::string why = LastError(OutputFile(run.folder));
     if (ended.resumes && !IsLocked(run.folder)) {
-      why += fmt::format("; or move {} away, to have the run begun anew", run.folder.string());
+      why +=
+          fmt::format("; or move {} out of {}, to have the run begun anew", run.folder.string(), study_.runs.string());
     }
     if (result_.mistake.empty() || !ended.resumes) {
       result_.mistake = fmt::format("{}, seed {}: {}", study_.variants[trial.variant].name, trial.seed, why);
@@ -303,10 +308,12 @@ RunnerResult RunStudy(const Study& study, const std::vector<Trial>& trials, cons
 }
 
 std::string WhatIsLeft(const std::vector<TrialRun>& runs) {
-  const int64_t waiting = std::ranges::count(runs, TrialState::kWaiting, &TrialRun::state);
+  const int64_t stuck = std::ranges::count_if(runs, CannotGoOn);
+  const int64_t waiting = std::ranges::count(runs, TrialState::kWaiting, &TrialRun::state) - stuck;
   const int64_t crashed = std::ranges::count(runs, TrialState::kCrashed, &TrialRun::state);
   std::vector<std::string> sentences;
   if (waiting > 0) sentences.push_back(Runs(waiting) + " to go; the same command goes on from here");
+  if (stuck > 0) sentences.push_back(Runs(stuck) + " cannot go on");
   if (crashed > 0) {
     sentences.push_back(
         fmt::format("{} crashed; --retry-failed runs {} again", Runs(crashed), crashed == 1 ? "it" : "them"));

@@ -144,10 +144,17 @@ TEST_F(RunnerTest, ARunGoesOnWhereTheStudySaysNow) {
       goes_on_with(R"(s/^threads = .*/threads = 2/; s/^device = .*/device = "cuda"/; s/^log_every = .*/log_every = 9/)",
                    ""),
       "\n");
+  EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 4/", ""), "\n");
   EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 7/", ""), " run.threads=2\n");
+  EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 7/", "threads = \"auto\""), " run.threads=2\n");
+  EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 7/", "threads = 3"), " run.threads=3\n");
+  // Bits hang on the threads; and that a run is reproducible is for resume to refuse.
+  EXPECT_EQ(goes_on_with("s/^threads = .*/threads = 7/", "reproducible = true"), "\n");
+  EXPECT_EQ(goes_on_with("s/^reproducible = .*/reproducible = false/", "reproducible = true"),
+            " run.reproducible=true\n");
   EXPECT_EQ(goes_on_with(R"(s/^device = .*/device = "cuda"/; s/^micro_batch = .*/micro_batch = 640/)",
                          "device = \"cpu\"\nmicro_batch = 32"),
-            " run.device=\"cpu\" run.micro_batch=32\n");
+            " run.device=\"cpu\" run.micro_batch=32 run.threads=2\n");
   EXPECT_EQ(goes_on_with(R"(s/^device = .*/device = "cpu"/; s/^threads = .*/threads = 1/)",
                          "device = \"auto\"\nlog_every = 1"),
             " run.device=\"auto\" run.threads=2\n");
@@ -176,14 +183,16 @@ TEST_F(RunnerTest, ARunThatIsStoppedFromOutsideIsResumed) {
   EXPECT_EQ(Count(missing, TrialState::kFinished), 5);
   EXPECT_EQ(Count(missing, TrialState::kWaiting), 1);
   const std::string folder = missing.runs[4].folder.string();
-  EXPECT_EQ(missing.mistake, "grow, seed 2: no data; or move " + folder + " away, to have the run begun anew");
+  EXPECT_EQ(missing.mistake, "grow, seed 2: no data; or move " + folder + " out of " + study_.runs.string() +
+                                 ", to have the run begun anew");
   EXPECT_THAT(Screen(), HasSubstr("grow, seed 2: stopped at 100 %, and cannot go on: no data; or move " + folder));
   // All lines of what it says.
   const RunnerResult refused = RunAgain(
       "if [[ $1 = resume ]]; then printf 'crescendo: warning: so what\\ncrescendo: it differs:\\n  a: 1, now 2\\n'; "
       "exit 2; fi");
-  EXPECT_EQ(refused.mistake,
-            "grow, seed 2: it differs:\n  a: 1, now 2; or move " + folder + " away, to have the run begun anew");
+  EXPECT_EQ(refused.mistake, "grow, seed 2: it differs:\n  a: 1, now 2; or move " + folder + " out of " +
+                                 study_.runs.string() + ", to have the run begun anew");
+  EXPECT_EQ(WhatIsLeft(refused.runs), "1 run cannot go on");
   const RunnerResult resumed = RunAgain(stopped_once);
   EXPECT_EQ(resumed.started, 1);
   EXPECT_EQ(Count(resumed, TrialState::kFinished), 6);

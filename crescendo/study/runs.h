@@ -39,6 +39,11 @@ struct TrialRun {
   double train_seconds = 0;  // and without its start and evaluations
 };
 
+// Begun, and something that it needs is not as it was: `reason` says what. As RunStudy found; files do not tell.
+inline bool CannotGoOn(const TrialRun& run) {
+  return run.state == TrialState::kWaiting && !run.stopped && !run.reason.empty();
+}
+
 // For each trial, its run, found in study.runs or with the folder where it is to be made.
 std::vector<TrialRun> FindRuns(const Study& study, const std::vector<Trial>& trials);
 

@@ -55,9 +55,10 @@ config::Options WithLayoutOf(const CheckpointState& state, const config::Options
   return options;
 }
 
-// A run that took the GPU it found does not move to a CPU, perhaps a hundred times slower, before it is told to.
-void RequireDeviceOf(const RunFolder& folder, const config::Options& layout) {
-  if (layout.run.device != config::DeviceName::kCuda || device::GpuCount() > 0) return;
+// What a GPU began does not move to a CPU, perhaps a hundred times slower, before it is told to.
+void RequireItsGpu(const RunFolder& folder, const CheckpointState& state, const config::Options& options) {
+  const bool is_left_open = options.run.device == config::DeviceName::kAuto;
+  if (!is_left_open || state.device != NameOf(config::DeviceName::kCuda) || device::GpuCount() > 0) return;
   throw UserError(
       fmt::format("{} was trained on a GPU, and here is none that can be used; run.device=cpu goes on with "
                   "it on the CPU",
@@ -226,7 +227,7 @@ std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::ve
   RequireSamePlan(folder, state, plan);
   RequireOnPlan(next.checkpoint, plan);
   next.layout = WithLayoutOf(state, before, next.options, place.size);
-  if (next.options.run.device == config::DeviceName::kAuto) RequireDeviceOf(folder, next.layout);
+  RequireItsGpu(folder, state, next.options);
   WarnOfOtherBits(state, next.options, changes.rounding, place.size, warn);
   return next;
 }

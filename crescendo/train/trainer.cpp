@@ -160,11 +160,13 @@ bool Trainer::Step(const Setting& setting) {
   Totals totals;
   try {
     totals = ComputeGradients(setting, leave ? LossSum::kLeave : LossSum::kRead);
-  } catch (...) {  // no memory, an example that cannot be made, a worker lost
+  } catch (const std::exception& error) {  // no memory, an example that cannot be made, a worker lost
     try {
       (void)TakeBack();
-    } catch (const std::exception& error) {  // a full disk, where records were waiting
+    } catch (const std::exception&) {  // a full disk, where records were waiting
+      at_boundary_ = false;
       Fail(error);
+      throw;
     }
     throw;
   }

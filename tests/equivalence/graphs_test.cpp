@@ -83,22 +83,6 @@ TEST_F(Graphs, ChangeNoBit) {
   }
 }
 
-// Hundreds of updates, so that losses are read where so many are enough.
-TEST_F(Graphs, KeepEveryRecordOfManyUpdates) {
-  const std::vector<std::string> options = {
-      "model.name=mlp",         "model.hidden=[8]",    "reference.global_batch=2",     "schedule.policy=decay",
-      "run.evaluate_every=9ep", "schedule.length=9ep", "reference.learning_rate=0.01", "model.batch_norm=false"};
-  const RunResult plain = RunSmall(options);
-  const RunResult graphs = RunSmall(With(options, {"run.gpu_graphs=true"}));
-  ASSERT_GT(plain.memory.updates.size(), 600);
-  ASSERT_EQ(plain.memory.updates.size(), graphs.memory.updates.size());
-  for (size_t i = 0; i < plain.memory.updates.size(); ++i) {
-    EXPECT_EQ(plain.memory.updates[i].loss, graphs.memory.updates[i].loss) << i;
-    EXPECT_EQ(plain.memory.updates[i].setting.update, graphs.memory.updates[i].setting.update);
-  }
-  EXPECT_EQ(LargestDifference(plain, graphs), 0);
-}
-
 // All that a run leaves behind.
 struct State {
   report::RunFooter footer;
@@ -136,6 +120,27 @@ State Train(const std::vector<std::string>& overrides) {
   return state;
 }
 
+// Hundreds of updates, so that losses are read where so many are enough.
+TEST_F(Graphs, KeepEveryRecordOfManyUpdates) {
+  const std::vector<std::string> options = {
+      "model.name=mlp",         "model.hidden=[8]",    "reference.global_batch=2",     "schedule.policy=decay",
+      "run.evaluate_every=9ep", "schedule.length=9ep", "reference.learning_rate=0.01", "model.batch_norm=false"};
+  const RunResult plain = RunSmall(options);
+  const RunResult graphs = RunSmall(With(options, {"run.gpu_graphs=true"}));
+  const size_t updates = plain.memory.updates.size();
+  ASSERT_GT(updates, 600);
+  ASSERT_EQ(plain.memory.updates.size(), graphs.memory.updates.size());
+  for (size_t i = 0; i < plain.memory.updates.size(); ++i) {
+    EXPECT_EQ(plain.memory.updates[i].loss, graphs.memory.updates[i].loss) << i;
+    EXPECT_EQ(plain.memory.updates[i].setting.update, graphs.memory.updates[i].setting.update);
+  }
+  EXPECT_EQ(LargestDifference(plain, graphs), 0);
+  // After the first update and the last, and at most 256 after each other.
+  const size_t places = Train(With(options, {"run.gpu_graphs=true"})).boundaries.size();
+  EXPECT_GE(places, 2 + updates / 256);
+  EXPECT_LT(places, updates / 2);
+}
+
 // It fails at an update that is not logged; those after it, which were computed before anybody knew, have left no
 // trace.
 TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
@@ -146,7 +151,7 @@ TEST_F(Graphs, ALossThatIsNotFiniteIsFoundLaterAndTheStateIsThatBeforeIt) {
   for (const std::vector<std::string>& rule : rules) {
     const std::string& optimizer = rule.back();
     std::vector<std::string> wild = With(rule, {"reference.learning_rate=1e5", "schedule.learning_rate=1e5"});
-    const int64_t failing = Train(wild).position.updates.value() + 1;
+    const int64_t failing = Train(wild).position.updates.value();  // its number, from 0
     int64_t every = 2;  // with records before the failing update, which is none
     while (failing % every == 0) ++every;
     wild.push_back("run.log_every=" + std::to_string(every));

@@ -15,6 +15,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
+#include "crescendo/config/describe.h"
 #include "crescendo/config/load.h"
 #include "crescendo/device/device.h"
 #include "crescendo/report/run_log.h"
@@ -242,7 +243,9 @@ TEST_F(Resume, WithAnotherBuildOrMachineWarns) {
   other.torch_version = "1.0";
   other.machine = "an abacus";
   other.commit = "0123456";
+  other.gpu = "a GPU, 8 GiB";  // of which only a GPU makes anything
   train::WriteCheckpoint(checkpoints, other, nn::SafetensorsBytes(whole.tensors, {}));
+  EXPECT_EQ(train::ReadCheckpointState(train::ListCheckpoints(checkpoints).front()).gpu, other.gpu);
   const auto sentence = [](const std::string& what, const std::string& before, const std::string& now) {
     return what + " was \"" + before + "\" and is \"" + now +
            "\": the last bits may differ from a run that was never stopped\n";
@@ -347,13 +350,17 @@ TEST_F(Resume, OfARunOfAGpuOnACpuHasToBeAskedFor) {
   checkpoint.state.device = "cuda";
   checkpoint.state.micro_batch = 1'000'000;
   checkpoint.state.threads = 77;
-  train::WriteCheckpoint(run.checkpoints(), checkpoint.state, nn::SafetensorsBytes(checkpoint.tensors, {}));
-  try {
-    ResumeHere(folder_ / "stopped");
-    FAIL();
-  } catch (const UserError& error) {
-    EXPECT_THAT(error.what(), EndsWith("stopped was trained on a GPU, and here is none that can be used; "
-                                       "run.device=cpu goes on with it on the CPU"));
+  for (const char* config : {"auto", "cuda"}) {
+    checkpoint.state.config_toml = config::ToToml(
+        config::LoadText(checkpoint.state.config_toml, "config.toml", {std::string("run.device=") + config}));
+    train::WriteCheckpoint(run.checkpoints(), checkpoint.state, nn::SafetensorsBytes(checkpoint.tensors, {}));
+    try {
+      ResumeHere(folder_ / "stopped", {"run.device=auto"});
+      FAIL() << config;
+    } catch (const UserError& error) {
+      EXPECT_THAT(error.what(), EndsWith("stopped was trained on a GPU, and here is none that can be used; "
+                                         "run.device=cpu goes on with it on the CPU"));
+    }
   }
   EXPECT_EQ(ResumeHere(folder_ / "stopped", {"run.device=cpu"}).end, report::RunEnd::kFinished);
   const report::RunSummary log = report::ReadRunLog(run.log());

@@ -308,7 +308,7 @@ const anyFailed = study.variants.some((variant) => variant.accuracy_percent.fail
 const goesOn = (variant) => variant.waiting + variant.unfinished > 0;
 const band = 'line: mean of the seeds; band: lowest to highest' + (anyFailed ? '; thin, ending at ×: failed runs' : '') +
     (study.variants.some(goesOn) ? '; pale: where only some of the begun runs have got to' : '');
-const noTimes = study.no_time_ratio ? `Times of one variant do not compare with another's: ${study.no_time_ratio}.` : '';
+const noTimes = study.no_time_ratio && study.variants.length > 1 ? `Times of one variant do not compare with another's: ${study.no_time_ratio}.` : '';
 const panels = [
   new Panel(figures, {key: 'accuracy', title: 'Test accuracy, %', note: band, source: accuracies, value: 'mean', end: true}),
   new Panel(figures, {key: 'loss', title: 'Training loss', note: band, source: losses, value: 'mean', log: true}),
