@@ -63,6 +63,13 @@ report::PlanWorkers WorkersOf(const Named& named, int64_t started) {
           .worker_batch = train::WorkerBatchOf(named.options)};
 }
 
+// LAMB's steps are as long whatever the second moment is.
+double Beta2Of(const config::OptimizerOptions& optimizer) {
+  const bool is_adam =
+      optimizer.name == config::OptimizerName::kAdam || optimizer.name == config::OptimizerName::kAdamW;
+  return is_adam ? optimizer.beta2 : 0;
+}
+
 void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t started) {
   for (const Named& named : plans) {
     const report::PlanWorkers workers = WorkersOf(named, started);
@@ -74,6 +81,7 @@ void PrintPhases(const std::vector<Named>& plans, report::Format format, int64_t
                          .train_set = std::string(NameOf(named.options.data.name)),
                          .workers = workers,
                          .ghost_batch = named.options.model.batch_norm ? named.options.model.ghost_batch : 0,
+                         .beta2 = Beta2Of(named.options.optimizer),
                          .width = report::TerminalWidth(STDOUT_FILENO).value_or(0)});
         break;
       case report::Format::kJson:

@@ -228,6 +228,26 @@ std::string LargeBatchWarning(const Plan& plan) {
       100 * static_cast<double>(largest.value()) / static_cast<double>(plan.train_examples().value()));
 }
 
+// That mean is the size of a gradient with the noise of its batch, which divides the step.
+std::string SecondMomentWarning(const Plan& plan, double beta2) {
+  constexpr double kMost = 0.1;  // of a phase
+  if (beta2 <= 0) return "";
+  const double updates = 1 / (1 - beta2);
+  const std::vector<Phase>& phases = plan.phases();
+  size_t shortest = 0;  // of those that begin with a larger batch; 0: there is none
+  for (size_t i = 1; i < phases.size(); ++i) {
+    const bool grows = phases[i].global_batch > phases[i - 1].global_batch;
+    if (grows && (shortest == 0 || phases[i].updates < phases[shortest].updates)) shortest = i;
+  }
+  if (shortest == 0 || updates <= kMost * static_cast<double>(phases[shortest].updates.value())) return "";
+  return fmt::format(
+      "! Adam's second moment is a mean over the last 1 / (1 - beta2) = {:.4g} updates: for so long after the batch "
+      "grows it is still that of a smaller batch, whose gradients are noisier, and steps are too small. Phase {} has "
+      "{} "
+      "updates. A lower optimizer.beta2 follows sooner.",
+      updates, shortest + 1, WithThousands(phases[shortest].updates.value()));
+}
+
 std::string MoreUpdatesWarning(const Plan& plan) {
   if (plan.request().policy != schedule::Policy::kGrow || plan.total_updates() <= plan.reference_updates()) return "";
   return fmt::format(
@@ -377,9 +397,9 @@ std::string PlanTable(const Plan& plan, const PlanContext& context) {
                      Legend(plan, context.workers, table.substr(0, table.find('\n')), width), Totals(plan),
                      CaseList(plan, width));
   for (const std::string& warning :
-       {MomentumWarning(plan), LargeBatchWarning(plan), MoreUpdatesWarning(plan), HeldNoiseWarning(plan),
-        LargeRateWarning(plan), ShortUpdatesWarning(plan), GhostBatchWarning(plan, context.ghost_batch),
-        OneExampleWarning(plan, context.ghost_batch)}) {
+       {MomentumWarning(plan), SecondMomentWarning(plan, context.beta2), LargeBatchWarning(plan),
+        MoreUpdatesWarning(plan), HeldNoiseWarning(plan), LargeRateWarning(plan), ShortUpdatesWarning(plan),
+        GhostBatchWarning(plan, context.ghost_batch), OneExampleWarning(plan, context.ghost_batch)}) {
     if (!warning.empty()) out += '\n' + Wrapped(warning, width, 2);
   }
   return out;

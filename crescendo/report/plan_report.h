@@ -29,6 +29,7 @@ struct PlanContext {
   std::string train_set;  // "CIFAR-10"
   PlanWorkers workers = {};
   int64_t ghost_batch = 0;  // of batch norm; 0: the network has none
+  double beta2 = 0;         // of Adam and AdamW; 0: the optimizer has none
   int64_t width = 0;        // columns of the terminal; 0: there is none
 };
 

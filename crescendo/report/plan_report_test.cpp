@@ -225,6 +225,20 @@ TEST(PlanTable, WithoutMomentumNoBufferLosesEpochs) {
   EXPECT_THAT(Table(request), Not(HasSubstr("lost")));
 }
 
+// Batches of 128, 640, 3200 and 5120, for 23,438, 4688, 625 and 438 updates.
+TEST(PlanTable, WarnsWhereAdamsSecondMomentIsOfASmallerBatch) {
+  const auto table = [](Policy policy, double beta2) {
+    return PlanTable(MakePlan(PaperRequest(policy, 5'120)), {.config = "", .train_set = "", .beta2 = beta2});
+  };
+  const auto warning = HasSubstr("Adam's second moment");
+  EXPECT_THAT(table(Policy::kGrow, 0.999),
+              AllOf(HasSubstr("1 / (1 - beta2) = 1000 updates"), HasSubstr("Phase 4 has 438 ")));
+  EXPECT_THAT(table(Policy::kGrow, 0.975), Not(warning)) << "40 updates";
+  EXPECT_THAT(table(Policy::kGrow, 0.98), warning) << "50 updates";
+  EXPECT_THAT(table(Policy::kDecay, 0.999), Not(warning));
+  EXPECT_THAT(table(Policy::kGrow, 0), Not(warning));
+}
+
 TEST(PlanTable, WarnsWhereGhostBatchesGrow) {
   const auto table = [](Policy policy, int64_t ghost_batch) {
     return PlanTable(MakePlan(PaperRequest(policy, 5'120)),
