@@ -243,8 +243,7 @@ std::string SecondMomentWarning(const Plan& plan, double beta2) {
   return fmt::format(
       "! Adam's second moment is a mean over the last 1 / (1 - beta2) = {:.4g} updates: for so long after the batch "
       "grows it is still that of a smaller batch, whose gradients are noisier, and steps are too small. Phase {} has "
-      "{} "
-      "updates. A lower optimizer.beta2 follows sooner.",
+      "{} updates. A lower optimizer.beta2 follows sooner.",
       updates, shortest + 1, WithThousands(phases[shortest].updates.value()));
 }
 

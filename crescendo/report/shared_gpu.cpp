@@ -24,24 +24,21 @@ double SecondsSince1970(const std::string& started) {
 
 void AddParts(size_t number, const RunCurve& run, std::vector<Occupied>& parts) {
   const RunSummary& log = run.summary;
-  double trained = 0;  // before this part
-  const auto add = [&](const auto& part, double until) {
-    const double begin = SecondsSince1970(part.started);
-    if (!part.gpu_id.empty() && begin >= 0 && until > trained) {
-      parts.push_back({number, part.gpu_id, begin, begin + until - trained});
-    }
-    trained = until;
-  };
   const double end = log.footer ? log.footer->train_seconds : run.losses.empty() ? 0 : run.losses.back().seconds;
-  const double until = log.resumes.empty() ? end : log.resumes.front().train_seconds;
+  // Trained by the begin of this resumption, or by the end.
+  const auto trained = [&](size_t resume) {
+    return resume < log.resumes.size() ? log.resumes[resume].train_seconds : end;
+  };
+  const auto add = [&](const auto& part, double from, double until) {
+    const double begin = SecondsSince1970(part.started);
+    if (part.gpu_id.empty() || begin < 0 || until <= from) return;
+    parts.push_back({number, part.gpu_id, begin, begin + until - from});
+  };
   // Of a branch the seconds of its parent are counted in; where a log was lost, the first part is not what is told.
   const bool is_known =
       log.header.branched_from.empty() && (log.resumes.empty() || log.resumes.front().started != log.header.started);
-  if (is_known) add(log.header, until);
-  trained = until;
-  for (size_t i = 0; i < log.resumes.size(); ++i) {
-    add(log.resumes[i], i + 1 < log.resumes.size() ? log.resumes[i + 1].train_seconds : end);
-  }
+  if (is_known) add(log.header, 0, trained(0));
+  for (size_t i = 0; i < log.resumes.size(); ++i) add(log.resumes[i], trained(i), trained(i + 1));
 }
 
 }  // namespace
