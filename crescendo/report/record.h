@@ -11,45 +11,45 @@
 
 namespace crescendo::report {
 
-struct RunHeader {
-  std::string config_toml;  // resolved
+// When, where and with what a run is trained without a break: a run that is stopped and resumed has several.
+struct Sitting {
+  std::string started;  // UTC, ISO 8601
   std::string crescendo_version;
   std::string commit;  // of the source tree; "" where it was not built from one
   std::string torch_version;
-  std::string compiler;
   std::string machine;  // processor, cores, memory
   std::string device;   // "cpu" or "cuda:0 (NVIDIA ...)"
   std::string gpu_id;   // which of all GPUs it is, as `nvidia-smi -L` names it; "" on a CPU, and in older logs
-  int64_t workers = 1;
-  int64_t threads = 0;  // of each worker
+  int64_t workers = 1;  // that were started
+  int64_t threads = 0;  // of each
   int64_t micro_batch = 0;
+};
+
+// Which program it was: the commit, or the version where it was not built from a source tree.
+inline const std::string& SourceOf(const Sitting& sitting) {
+  return sitting.commit.empty() ? sitting.crescendo_version : sitting.commit;
+}
+
+// The first sitting, and what holds for all.
+struct RunHeader : Sitting {
+  std::string config_toml;  // resolved
+  std::string compiler;
   int64_t parameters = 0;
   int64_t train_examples = 0;
   int64_t test_examples = 0;
   int64_t total_updates = 0;
   int64_t total_examples = 0;
-  std::string started;  // UTC, ISO 8601
   // Of a run that began from the state of another: which, and where. "" and 0 otherwise.
   std::string branched_from;
   schedule::Examples begin_examples;
 };
 
 // A run goes on after it was stopped, from its checkpoint at this position.
-struct ResumeRecord {
+struct ResumeRecord : Sitting {
   schedule::Updates updates;
   schedule::Examples examples;
   double train_seconds = 0;
   std::string changes;  // options that differ from before, "key=value" by spaces; "" where none does
-  std::string crescendo_version;
-  std::string commit;
-  std::string torch_version;
-  std::string machine;
-  std::string device;
-  std::string gpu_id;
-  int64_t workers = 1;  // that were started
-  int64_t threads = 0;  // of each
-  int64_t micro_batch = 0;
-  std::string started;  // UTC, ISO 8601
 };
 
 // Of one of several workers, at an update.

@@ -36,26 +36,42 @@ double GetNumber(const Json& json, const std::string& key) {
   return text == "inf" ? HUGE_VAL : -HUGE_VAL;
 }
 
+void Put(Json& json, const Sitting& sitting) {
+  json["started"] = sitting.started;
+  json["crescendo_version"] = sitting.crescendo_version;
+  json["commit"] = sitting.commit;
+  json["torch_version"] = sitting.torch_version;
+  json["machine"] = sitting.machine;
+  json["device"] = sitting.device;
+  if (!sitting.gpu_id.empty()) json["gpu_id"] = sitting.gpu_id;
+  json["workers"] = sitting.workers;
+  json["threads"] = sitting.threads;
+  json["micro_batch"] = sitting.micro_batch;
+}
+
+void Get(const Json& json, Sitting& sitting) {
+  json.at("started").get_to(sitting.started);
+  json.at("crescendo_version").get_to(sitting.crescendo_version);
+  json.at("commit").get_to(sitting.commit);
+  json.at("torch_version").get_to(sitting.torch_version);
+  json.at("machine").get_to(sitting.machine);
+  json.at("device").get_to(sitting.device);
+  sitting.gpu_id = json.value("gpu_id", std::string());
+  sitting.workers = json.value("workers", int64_t{1});  // logs of before there were several
+  json.at("threads").get_to(sitting.threads);
+  json.at("micro_batch").get_to(sitting.micro_batch);
+}
+
 Json ToJson(const RunHeader& header) {
-  Json json = {{"type", "header"},
-               {"format_version", kFormatVersion},
-               {"started", header.started},
-               {"crescendo_version", header.crescendo_version},
-               {"commit", header.commit},
-               {"torch_version", header.torch_version},
-               {"compiler", header.compiler},
-               {"machine", header.machine},
-               {"device", header.device},
-               {"workers", header.workers},
-               {"threads", header.threads},
-               {"micro_batch", header.micro_batch},
-               {"parameters", header.parameters},
-               {"train_examples", header.train_examples},
-               {"test_examples", header.test_examples},
-               {"total_examples", header.total_examples},
-               {"total_updates", header.total_updates},
-               {"config_toml", header.config_toml}};
-  if (!header.gpu_id.empty()) json["gpu_id"] = header.gpu_id;
+  Json json = {{"type", "header"}, {"format_version", kFormatVersion}};
+  Put(json, header);
+  json["compiler"] = header.compiler;
+  json["parameters"] = header.parameters;
+  json["train_examples"] = header.train_examples;
+  json["test_examples"] = header.test_examples;
+  json["total_examples"] = header.total_examples;
+  json["total_updates"] = header.total_updates;
+  json["config_toml"] = header.config_toml;
   if (!header.branched_from.empty()) {
     json["branched_from"] = header.branched_from;
     json["begin_examples"] = header.begin_examples.value();
@@ -65,18 +81,9 @@ Json ToJson(const RunHeader& header) {
 
 RunHeader HeaderFrom(const Json& json) {
   RunHeader header;
+  Get(json, header);
   const auto read = [&](const char* key, auto& field) { json.at(key).get_to(field); };
-  read("started", header.started);
-  read("crescendo_version", header.crescendo_version);
-  read("commit", header.commit);
-  read("torch_version", header.torch_version);
   read("compiler", header.compiler);
-  read("machine", header.machine);
-  read("device", header.device);
-  header.gpu_id = json.value("gpu_id", std::string());
-  header.workers = json.value("workers", int64_t{1});  // logs of before there were several
-  read("threads", header.threads);
-  read("micro_batch", header.micro_batch);
   read("parameters", header.parameters);
   read("train_examples", header.train_examples);
   read("test_examples", header.test_examples);
@@ -95,17 +102,8 @@ Json ToJson(const ResumeRecord& record) {
                {"updates", record.updates.value()},
                {"examples", record.examples.value()},
                {"train_seconds", record.train_seconds},
-               {"changes", record.changes},
-               {"started", record.started},
-               {"crescendo_version", record.crescendo_version},
-               {"commit", record.commit},
-               {"torch_version", record.torch_version},
-               {"machine", record.machine},
-               {"device", record.device},
-               {"workers", record.workers},
-               {"threads", record.threads},
-               {"micro_batch", record.micro_batch}};
-  if (!record.gpu_id.empty()) json["gpu_id"] = record.gpu_id;
+               {"changes", record.changes}};
+  Put(json, record);
   return json;
 }
 
@@ -113,19 +111,9 @@ ResumeRecord ResumeFrom(const Json& json) {
   ResumeRecord record;
   record.updates = Updates{json.at("updates").get<int64_t>()};
   record.examples = Examples{json.at("examples").get<int64_t>()};
-  const auto read = [&](const char* key, auto& field) { json.at(key).get_to(field); };
-  read("train_seconds", record.train_seconds);
-  read("changes", record.changes);
-  read("started", record.started);
-  read("crescendo_version", record.crescendo_version);
-  read("commit", record.commit);
-  read("torch_version", record.torch_version);
-  read("machine", record.machine);
-  read("device", record.device);
-  record.gpu_id = json.value("gpu_id", std::string());
-  record.workers = json.value("workers", int64_t{1});  // older logs have none
-  read("threads", record.threads);
-  read("micro_batch", record.micro_batch);
+  json.at("train_seconds").get_to(record.train_seconds);
+  json.at("changes").get_to(record.changes);
+  Get(json, record);
   return record;
 }
 

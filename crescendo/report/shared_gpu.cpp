@@ -29,10 +29,10 @@ void AddParts(size_t number, const RunCurve& run, std::vector<Occupied>& parts) 
   const auto trained = [&](size_t resume) {
     return resume < log.resumes.size() ? log.resumes[resume].train_seconds : end;
   };
-  const auto add = [&](const auto& part, double from, double until) {
-    const double begin = SecondsSince1970(part.started);
-    if (part.gpu_id.empty() || begin < 0 || until <= from) return;
-    parts.push_back({number, part.gpu_id, begin, begin + until - from});
+  const auto add = [&](const Sitting& sitting, double from, double until) {
+    const double begin = SecondsSince1970(sitting.started);
+    if (sitting.gpu_id.empty() || begin < 0 || until <= from) return;
+    parts.push_back({number, sitting.gpu_id, begin, begin + until - from});
   };
   // Of a branch the seconds of its parent are counted in; where a log was lost, the first part is not what is told.
   const bool is_known =

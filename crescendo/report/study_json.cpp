@@ -92,11 +92,11 @@ void AddCurves(const VariantCurves& curves, const std::string& prefix, Json& jso
 Json RunJson(const StudyRun& run) {
   Json json = {{"seed", run.seed}, {"state", NameOf(run.state)}, {"reason", run.reason}, {"folder", run.folder}};
   if (!run.log) return json;
-  const auto part = [](const auto& record) -> Json {
-    return {{"started", record.started},
-            {"commit", record.commit.empty() ? record.crescendo_version : record.commit},
-            {"machine", record.machine},
-            {"device", record.device}};
+  const auto part = [](const Sitting& sitting) -> Json {
+    return {{"started", sitting.started},
+            {"commit", SourceOf(sitting)},
+            {"machine", sitting.machine},
+            {"device", sitting.device}};
   };
   json["parts"] = Json::array({part(run.log->summary.header)});
   for (const ResumeRecord& resume : run.log->summary.resumes) json["parts"].push_back(part(resume));

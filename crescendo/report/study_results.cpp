@@ -263,6 +263,11 @@ void AddOnce(std::vector<std::string>& list, const std::string& text) {
   if (!text.empty() && std::ranges::find(list, text) == list.end()) list.push_back(text);
 }
 
+void AddSitting(const Sitting& sitting, StudySummary& summary) {
+  AddOnce(summary.commits, SourceOf(sitting));
+  AddOnce(summary.machines, fmt::format("{}; {}", sitting.machine, sitting.device));
+}
+
 // The costs of all runs are put together, where all train on the same machine a network of the same size: the reference
 // alone has one batch and could not tell the cost of an update from that of its examples.
 void AddWorkerEstimates(const StudyResults& results, StudySummary& summary) {
@@ -448,12 +453,8 @@ StudySummary Summarize(const StudyResults& results, int64_t workers) {
       if (!run.log) continue;
       const RunHeader& header = run.log->summary.header;
       if (summary.train_examples == 0) summary.train_examples = header.train_examples;
-      AddOnce(summary.commits, header.commit.empty() ? header.crescendo_version : header.commit);
-      AddOnce(summary.machines, fmt::format("{}; {}", header.machine, header.device));
-      for (const ResumeRecord& resume : run.log->summary.resumes) {
-        AddOnce(summary.commits, resume.commit.empty() ? resume.crescendo_version : resume.commit);
-        AddOnce(summary.machines, fmt::format("{}; {}", resume.machine, resume.device));
-      }
+      AddSitting(header, summary);
+      for (const ResumeRecord& resume : run.log->summary.resumes) AddSitting(resume, summary);
       // Written as 2018-02-24T09:30:00Z: the order of the texts is that of the times.
       if (!header.started.empty() && (summary.begun.empty() || header.started < summary.begun)) {
         summary.begun = header.started;

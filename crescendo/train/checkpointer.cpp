@@ -34,6 +34,11 @@ void SyncLogs(const RunFolder& folder) {
 
 }  // namespace
 
+bool PassesCheckpoint(const Parts& parts, Examples before, Examples now) {
+  const std::optional<config::Position>& every = parts.options.checkpoint.every;
+  return every && Passes(every->Resolve(parts.plan.train_examples().value()), before, now);
+}
+
 Checkpointer::Checkpointer(RunFolder folder, const Parts& parts, CheckpointState state,
                            std::function<void()> flush_logs, std::vector<Observer*> warned)
     : folder_(std::move(folder)),
@@ -49,7 +54,6 @@ Checkpointer::Checkpointer(RunFolder folder, const Parts& parts, CheckpointState
   PrepareCheckpointFolder(folder_.checkpoints(), examples_);
   const std::vector<fs::path> there = ListCheckpoints(folder_.checkpoints());
   if (!there.empty()) saved_examples_ = PositionOf(there.front());
-  if (options_.every) every_ = options_.every->Resolve(parts.plan.train_examples().value());
 }
 
 Checkpointer::~Checkpointer() {
@@ -75,7 +79,7 @@ void Checkpointer::OnBoundary(const RunPosition& position) {
 }
 
 bool Checkpointer::DueByPosition(const RunPosition& position) const {
-  if (every_ && position.examples / *every_ > examples_ / *every_) return true;
+  if (PassesCheckpoint(parts_, examples_, position.examples)) return true;
   if (options_.keep_best && position.best_accuracy > best_accuracy_) return true;
   if (!options_.at_phase_changes) return false;
   const auto& phases = parts_.plan.phases();

@@ -28,6 +28,9 @@
 
 namespace crescendo::train {
 
+// Whether checkpoint.every asks for one at an update that begins at `before` and ends at `now`.
+bool PassesCheckpoint(const Parts& parts, schedule::Examples before, schedule::Examples now);
+
 class Checkpointer : public Observer {
  public:
   // `parts` must outlive it. `state`: what holds for the whole run; position, time and digests of the data are filled
@@ -68,7 +71,6 @@ class Checkpointer : public Observer {
   const std::function<void()> flush_logs_;
   const std::vector<Observer*> warned_;
   const config::CheckpointOptions options_;
-  std::optional<schedule::Examples> every_;
 
   // Of the training's thread.
   schedule::Examples examples_;            // at the last boundary

@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 using schedule::Examples;
 
+constexpr const char* kOtherBits = "the last bits may differ from a run that was never stopped";
 constexpr const char* kBranchHint = "--branch NEWDIR starts a new run from this state with other options";
 
 config::Options OptionsOf(const Checkpoint& checkpoint, const std::vector<std::string>& overrides) {
@@ -156,20 +157,18 @@ void RequireSamePlan(const RunFolder& folder, const CheckpointState& state, cons
 void WarnOfOtherBits(const CheckpointState& state, const config::Options& options, const std::string& rounding,
                      int64_t workers, const Warn& warn) {
   if (!rounding.empty()) {
-    warn(fmt::format("with {} the last bits may differ from a run that was never stopped", rounding));
+    warn(fmt::format("with {} {}", rounding, kOtherBits));
   }
   if (state.workers != workers && state.workers != 0 && !options.run.reproducible) {
-    warn(fmt::format("{} trained it and now {}: the last bits may differ from a run that was never stopped",
+    warn(fmt::format("{} trained it and now {}: {}",
                      state.workers == 1 ? "one worker" : fmt::format("{} workers", state.workers),
-                     workers == 1 ? "one does" : fmt::format("{} do", workers)));
+                     workers == 1 ? "one does" : fmt::format("{} do", workers), kOtherBits));
   }
   const std::pair<std::string, std::string> now[] = {
       {state.torch_version, TORCH_VERSION}, {state.machine, device::DescribeMachine()}, {state.commit, Commit()}};
   const char* names[] = {"LibTorch", "the machine", "the commit of crescendo"};
   for (size_t i = 0; i < std::size(now); ++i) {
-    if (now[i].first == now[i].second) continue;
-    warn(fmt::format("{} was \"{}\" and is \"{}\": the last bits may differ from a run that was never stopped",
-                     names[i], now[i].first, now[i].second));
+    if (now[i].first != now[i].second) warn(OtherBits(names[i], now[i].first, now[i].second));
   }
 }
 
@@ -264,6 +263,10 @@ Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::strin
   state.position.evaluation = {};
   state.position.best_accuracy = RunPosition{}.best_accuracy;
   return next;
+}
+
+std::string OtherBits(std::string_view what, std::string_view before, std::string_view now) {
+  return fmt::format("{} was \"{}\" and is \"{}\": {}", what, before, now, kOtherBits);
 }
 
 void RequireSameData(const CheckpointState& state, const data::DatasetPair& data) {

@@ -16,6 +16,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "crescendo/config/options.h"
@@ -56,6 +57,9 @@ std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::ve
 // From the last checkpoint, or the last at `at` or before. UserError where there is none.
 Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,
                            const std::optional<config::Position>& at, const Warn& warn);
+
+// The warning of what the last bits hang on and is another now: "the machine", "a", "b".
+std::string OtherBits(std::string_view what, std::string_view before, std::string_view now);
 
 // UserError where the data sets are not those of the checkpoint.
 void RequireSameData(const CheckpointState& state, const data::DatasetPair& data);

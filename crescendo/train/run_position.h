@@ -25,4 +25,9 @@ struct RunPosition {
   double total_seconds = 0;        // since the run was started, without the time it was stopped
 };
 
+// Whether one of the positions every, 2 every, ... lies behind `before`, and at `now` or before it.
+inline bool Passes(schedule::Examples every, schedule::Examples before, schedule::Examples now) {
+  return now / every > before / every;
+}
+
 }  // namespace crescendo::train

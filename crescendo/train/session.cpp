@@ -56,20 +56,11 @@ report::RunHeader MakeHeader(const Parts& parts, const config::Options& recorded
 report::ResumeRecord MakeResumeRecord(const report::RunHeader& header, const Continuation& next) {
   const RunPosition& position = next.checkpoint.state.position;
   report::ResumeRecord record;
+  static_cast<report::Sitting&>(record) = header;
   record.updates = position.updates;
   record.examples = position.examples;
   record.train_seconds = position.train_seconds;
   record.changes = next.changes;
-  record.crescendo_version = header.crescendo_version;
-  record.commit = header.commit;
-  record.torch_version = header.torch_version;
-  record.machine = header.machine;
-  record.device = header.device;
-  record.gpu_id = header.gpu_id;
-  record.workers = header.workers;
-  record.threads = header.threads;
-  record.micro_batch = header.micro_batch;
-  record.started = header.started;
   return record;
 }
 
@@ -100,10 +91,7 @@ void ForgetMicroBatchOfOtherGpu(Parts& parts, const Continuation& next, const st
   if (now == before) return;
   if (!next.options.run.micro_batch) parts.options.run.micro_batch.reset();
   if (parts.all_workers->rank() > 0) return;
-  for (Observer* watcher : watchers) {
-    watcher->OnWarning(fmt::format(
-        "the GPU was \"{}\" and is \"{}\": the last bits may differ from a run that was never stopped", before, now));
-  }
+  for (Observer* watcher : watchers) watcher->OnWarning(OtherBits("the GPU", before, now));
 }
 
 // What is worth most first: the weights of a finished run, the state of one that is to go on. Where one of them cannot

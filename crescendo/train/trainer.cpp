@@ -20,6 +20,7 @@
 #include "crescendo/device/work_graph.h"
 #include "crescendo/nn/backward.h"
 #include "crescendo/nn/loss.h"
+#include "crescendo/train/checkpointer.h"
 #include "crescendo/train/evaluate.h"
 #include "crescendo/train/growth.h"
 #include "crescendo/train/micro_batch.h"
@@ -42,9 +43,6 @@ constexpr double kMostUnreadSeconds = 0.5;
 double SecondsSince(steady_clock::time_point begin) {
   return std::chrono::duration<double>(steady_clock::now() - begin).count();
 }
-
-// Whether one of the positions every, 2 every, ... lies behind `before`, and at `now` or before it.
-bool Passes(Examples every, Examples before, Examples now) { return now / every > before / every; }
 
 double EpochOf(const schedule::Plan& plan, Examples examples) {
   return static_cast<double>(examples.value()) / static_cast<double>(plan.train_examples().value());
@@ -72,9 +70,6 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
       examples_at_record_(start.examples),
       uncounted_since_(created_),
       unread_since_(created_) {
-  if (const auto& every = parts.options.checkpoint.every) {
-    checkpoint_every_ = every->Resolve(parts.plan.train_examples().value());
-  }
   if (!UsesGraphs(parts_)) return;
   recorded_.emplace(parts_.device, *parts_.model,
                     [this](const data::Batch& batch, const schedule::GhostSizes& ghosts, const at::Tensor& scale) {
@@ -219,8 +214,7 @@ void Trainer::StepUnread(const Setting& setting, const at::Tensor& loss_sum) {
 // Where all of a state has to be known, and often enough for who watches.
 bool Trainer::IsReadDue(const Setting& setting, Examples before) const {
   return unread_.size() >= most_unread_ || SecondsSince(unread_since_) > kMostUnreadSeconds ||
-         parts_.plan.IsAtAnEndOfItsPhase(setting) ||
-         (checkpoint_every_ && Passes(*checkpoint_every_, before, setting.end));
+         parts_.plan.IsAtAnEndOfItsPhase(setting) || PassesCheckpoint(parts_, before, setting.end);
 }
 
 void Trainer::TakeLossesFrom(const RunPosition& position) {

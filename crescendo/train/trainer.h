@@ -99,7 +99,6 @@ class Trainer {
   Parts& parts_;
   schedule::Examples micro_batch_;
   schedule::Examples evaluate_every_;
-  std::optional<schedule::Examples> checkpoint_every_;
   std::vector<Observer*> observers_;
   const std::atomic<int>& stop_;
 
