@@ -10,7 +10,7 @@
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/warn.h"
 #include "crescendo/study/runs.h"
-#include "crescendo/train/session.h"
+#include "crescendo/train/inference.h"
 
 namespace crescendo::cli {
 namespace {

@@ -29,6 +29,7 @@ constexpr const char* kExamples = R"(Examples:
   crescendo train recipes/letter/grow.toml --out runs/grow
   crescendo resume runs/grow
   crescendo eval runs/grow
+  crescendo predict runs/mine data.test_file=new.csv --out classes.csv
 Exit codes: 0 done; 1 the work failed; 2 it cannot be done as asked, found before the work; 128 + n by signal n.)";
 
 // CLI11 asks for "a subcommand" whatever was given in its place.
@@ -77,6 +78,7 @@ int Run(int argc, char** argv) {
   crescendo::cli::AddTrainCommand(app, exit_code);
   crescendo::cli::AddResumeCommand(app, exit_code);
   crescendo::cli::AddEvalCommand(app, exit_code);
+  crescendo::cli::AddPredictCommand(app, exit_code);
   crescendo::cli::AddProfileCommand(app, exit_code);
   crescendo::cli::AddCompareCommand(app, exit_code);
   crescendo::cli::AddReportCommand(app, exit_code);

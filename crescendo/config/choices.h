@@ -19,6 +19,7 @@ enum class Shape {
   kLinear,
   kOneCycle,
   kTrapezoid,
+  kInverseSqrt,
   kTable
 };
 enum class Interpolation { kConstant, kLinear };
@@ -67,6 +68,9 @@ inline constexpr auto kEnumCases<config::Shape> = std::to_array<EnumCase<config:
     {config::Shape::kOneCycle, "one_cycle", "rises along a cosine over rise, then falls along one (Smith 2018)"},
     {config::Shape::kTrapezoid, "trapezoid",
      "stays, then from decay_begin falls in a straight line; with warmup: warm-up, stable, decay"},
+    {config::Shape::kInverseSqrt, "inverse_sqrt",
+     "stays, then from decay_begin falls with the root of the position; with a warmup of that length: Vaswani et al. "
+     "2017"},
     {config::Shape::kTable, "table", "given by table"},
 });
 

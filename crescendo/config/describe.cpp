@@ -96,7 +96,8 @@ std::string DescribeAll() {
   std::string text =
       "Every option, with its default. In a config file it stands below the name of its section; on the\n"
       "command line it is section.option=value. A position is a place or a length in training: \"60ep\" is\n"
-      "60 epochs, \"3000sp\", \"40ksp\" or \"10.24Msp\" are samples (training examples), 0 is the beginning.\n";
+      "60 epochs, \"3000sp\", \"40ksp\" or \"10.24Msp\" are samples (training examples), \"500ba\" is 500\n"
+      "batches (updates, steps) of the reference, 0 is the beginning.\n";
   Options::Visit(defaults, [&](const std::string& name, const auto& section) {
     using Section = std::decay_t<decltype(section)>;
     text += fmt::format("\n\n[{}]\n{}", name, Wrapped("", Section::kAbout));

@@ -13,6 +13,7 @@
 #include "crescendo/base/nearest_name.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/config/layers.h"
+#include "crescendo/config/position_table_file.h"
 #include "crescendo/config/toml_text.h"
 #include "crescendo/config/validate.h"
 #include "crescendo/config/value_codec.h"
@@ -121,6 +122,25 @@ std::vector<Statement> Statements(const Layer& layer) {
 
 // ---- Values
 
+// The problem, or "".
+template <class T>
+std::string ReadValue(const Layer&, const Statement& statement, T& value, const Description& description) {
+  return ReadField(*statement.value, value, description);
+}
+
+// A table may stand in a file of its own.
+std::string ReadValue(const Layer& layer, const Statement& statement, PositionTable& value,
+                      const Description& description) {
+  const auto* file = statement.value->as_string();
+  if (file == nullptr) return ReadField(*statement.value, value, description);
+  try {
+    value = ReadPositionTable(layer.folder / file->get(), statement.key);
+    return "";
+  } catch (const UserError& error) {
+    return error.what();
+  }
+}
+
 template <class T>
 void ReadStatement(const Layer& layer, const Statement& statement, T& value, const Description& description) {
   const auto fail = [&](std::string_view problem) {
@@ -128,7 +148,7 @@ void ReadStatement(const Layer& layer, const Statement& statement, T& value, con
     throw UserError(
         fmt::format("{}: {} = {}: {}", statement.value_place, statement.key, GivenText(*statement.value), problem));
   };
-  std::string problem = ReadField(*statement.value, value, description);
+  std::string problem = ReadValue(layer, statement, value, description);
   if constexpr (std::is_same_v<T, std::string>) {
     if (!problem.empty() && layer.is_command_line) {  // data.missing=0 means the text "0"
       value = layer.command_line_text;
@@ -139,8 +159,9 @@ void ReadStatement(const Layer& layer, const Statement& statement, T& value, con
   const std::vector<double> numbers = NumbersIn(value);
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (description.minimum <= numbers[i] && numbers[i] <= description.maximum) continue;
-    const std::string which =
-        statement.value->is_array() ? fmt::format("item {}, {}: ", i + 1, NumberText(numbers[i])) : "";
+    const std::string which = statement.value->is_array() || numbers.size() > 1
+                                  ? fmt::format("item {}, {}: ", i + 1, NumberText(numbers[i]))
+                                  : "";
     fail(fmt::format("{}it must be {}", which, BoundsText(description)));
   }
   if constexpr (std::is_same_v<T, std::string>) {

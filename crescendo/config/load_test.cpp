@@ -123,11 +123,11 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
   EXPECT_EQ(Refusal("[data]\nflip = 1"), "x.toml:2:8: data.flip = 1: it must be true or false");
   EXPECT_EQ(Refusal("[data]\nfolder = 3"), "x.toml:2:10: data.folder = 3: it must be text, in quotes");
   EXPECT_EQ(Refusal("[schedule]\nlength = 200"),
-            "x.toml:2:10: schedule.length = 200: a position needs a unit: \"200ep\" (epochs) or \"200sp\" (samples)");
-  EXPECT_EQ(
-      Refusal("[schedule]\nlength = '200'"),
-      "x.toml:2:10: schedule.length = \"200\": it must be a position: epochs such as \"60ep\", or samples such as "
-      "\"3000sp\", \"40ksp\", \"10.24Msp\"");
+            "x.toml:2:10: schedule.length = 200: a position needs a unit: \"200ep\" (epochs), \"200sp\" "
+            "(samples) or \"200ba\" (batches of the reference)");
+  EXPECT_EQ(Refusal("[schedule]\nlength = '200'"),
+            "x.toml:2:10: schedule.length = \"200\": it must be a position: epochs such as \"60ep\", samples such as "
+            "\"3000sp\", \"40ksp\", \"10.24Msp\", or batches of the reference such as \"500ba\"");
   EXPECT_EQ(Refusal("[schedule]\nmax_batch = 'N/0'"),
             "x.toml:2:13: schedule.max_batch = \"N/0\": it must be a whole number of examples such as 5120, or a share "
             "of the "
@@ -147,8 +147,7 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
   EXPECT_EQ(Refusal("[model]\nhidden = 64"), "x.toml:2:10: model.hidden = 64: it must be a list such as [128, 64]");
   EXPECT_EQ(Refusal("[reference]\nboundaries = ['60ep', 120]"),
             "x.toml:2:14: reference.boundaries = [\"60ep\", 120]: item 2, 120: a position needs a unit: \"120ep\" "
-            "(epochs) or "
-            "\"120sp\" (samples)");
+            "(epochs), \"120sp\" (samples) or \"120ba\" (batches of the reference)");
   EXPECT_EQ(Refusal("[reference]\ntable = [['0ep', 0.1, 3]]"),
             "x.toml:2:9: reference.table = [[\"0ep\", 0.1, 3]]: item 1, [\"0ep\", 0.1, 3]: it must be a pair such as "
             "[\"60ep\", 0.02]");
@@ -297,7 +296,8 @@ TEST(Load, OverridesAreRefusedWithTheirText) {
             "command line: schedule.max_batch: an option is set by section.key=value without spaces, such as "
             "schedule.max_batch=5120");
   EXPECT_EQ(Refusal(kReference, {"schedule.length=60"}),
-            "command line: schedule.length=60: a position needs a unit: \"60ep\" (epochs) or \"60sp\" (samples)");
+            "command line: schedule.length=60: a position needs a unit: \"60ep\" (epochs), \"60sp\" (samples) or "
+            "\"60ba\" (batches of the reference)");
   EXPECT_EQ(Refusal(kReference, {"reference.momentum=2"}),
             "command line: reference.momentum=2: it must be from 0 to 0.99999");
   EXPECT_EQ(Refusal(kReference, {"run.device=gpu"}),

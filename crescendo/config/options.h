@@ -253,14 +253,16 @@ struct ReferenceOptions {
            .maximum = 0.99999});
     visit("momentum_table", self.momentum_table,
           {.unit = "[position, momentum]",
-           .sentence = "momentum from positions on, where it changes; overrides momentum from its first entry on",
+           .sentence = "momentum from positions on, where it changes; overrides momentum from its first entry on; or "
+                       "the path of a CSV file, as for table",
            .minimum = 0,
            .maximum = 0.99999});
     visit("learning_rate", self.learning_rate,
           {.sentence = "the largest learning rate, which multiplies the mean gradient",
            .minimum = 1e-12,
            .maximum = kMaximumRate,
-           .only_with = "shape = constant step cosine restarts exponential polynomial linear one_cycle trapezoid"});
+           .only_with = "shape = constant step cosine restarts exponential polynomial linear one_cycle trapezoid "
+                        "inverse_sqrt"});
     visit("shape", self.shape, {.sentence = "how the learning rate goes over training"});
     visit("boundaries", self.boundaries,
           {.sentence = "where the learning rate is multiplied by factor", .only_with = "shape = step"});
@@ -300,11 +302,13 @@ struct ReferenceOptions {
            .maximum = 1,
            .only_with = "shape = one_cycle"});
     visit("decay_begin", self.decay_begin,
-          {.sentence = "where the trapezoid's fall, straight to final_learning_rate at the end, begins",
-           .only_with = "shape = trapezoid"});
+          {.sentence = "where the fall begins: the trapezoid's, straight to final_learning_rate at the end, or the "
+                       "inverse square root's",
+           .only_with = "shape = trapezoid inverse_sqrt"});
     visit("table", self.table,
           {.unit = "[position, learning rate]",
-           .sentence = "the learning rate at positions; the first must be at 0",
+           .sentence = "the learning rate at positions, the first at 0; or the path of a CSV file, a log for "
+                       "example, with a column step, epoch or sample and one learning_rate, lr or value",
            .minimum = 0,
            .maximum = kMaximumRate,
            .only_with = "shape = table"});
@@ -357,7 +361,7 @@ struct ScheduleOptions {
            .unset = "reference"});
     visit("momentum_table", self.momentum_table,
           {.unit = "[position, momentum]",
-           .sentence = "this run's momentum from positions on, where it changes",
+           .sentence = "this run's momentum from positions on, where it changes; or the path of a CSV file",
            .minimum = 0,
            .maximum = 0.99999});
     visit(
@@ -559,5 +563,10 @@ struct Options {
 
   friend bool operator==(const Options&, const Options&) = default;
 };
+
+// What the positions of `options` are counted in. `train_examples` is N.
+inline Scale ScaleOf(const Options& options, int64_t train_examples) {
+  return {train_examples, options.reference.global_batch, options.schedule.epoch_tail};
+}
 
 }  // namespace crescendo::config

@@ -11,14 +11,14 @@ namespace {
 
 using schedule::Examples;
 
-std::vector<std::pair<Examples, double>> Resolve(const PositionTable& table, int64_t train_examples) {
+std::vector<std::pair<Examples, double>> Resolve(const PositionTable& table, const Scale& scale) {
   std::vector<std::pair<Examples, double>> resolved;
-  for (const auto& [position, value] : table) resolved.emplace_back(position.Resolve(train_examples), value);
+  for (const auto& [position, value] : table) resolved.emplace_back(position.Resolve(scale), value);
   return resolved;
 }
 
-schedule::Shape MakeShape(const ReferenceOptions& reference, int64_t train_examples) {
-  const auto resolve = [&](const Position& position) { return position.Resolve(train_examples); };
+schedule::Shape MakeShape(const ReferenceOptions& reference, const Scale& scale) {
+  const auto resolve = [&](const Position& position) { return position.Resolve(scale); };
   switch (reference.shape) {
     case Shape::kConstant:
       return schedule::Constant{};
@@ -41,9 +41,10 @@ schedule::Shape MakeShape(const ReferenceOptions& reference, int64_t train_examp
       return schedule::OneCycle{resolve(reference.rise), reference.start_factor, reference.final_factor};
     case Shape::kTrapezoid:
       return schedule::Trapezoid{resolve(reference.decay_begin), reference.final_learning_rate};
+    case Shape::kInverseSqrt:
+      return schedule::InverseSquareRoot{resolve(reference.decay_begin)};
     case Shape::kTable:
-      return schedule::Table{Resolve(reference.table, train_examples),
-                             reference.interpolation == Interpolation::kLinear};
+      return schedule::Table{Resolve(reference.table, scale), reference.interpolation == Interpolation::kLinear};
   }
   CRESCENDO_ASSERT(false, "a shape that the schedule does not have");
 }
@@ -54,14 +55,15 @@ schedule::PlanRequest MakePlanRequest(const Options& options, int64_t train_exam
   ValidatePositions(options, train_examples);
   const ReferenceOptions& reference = options.reference;
   const ScheduleOptions& run = options.schedule;
+  const Scale scale = ScaleOf(options, train_examples);
 
-  const schedule::LearningRate learning_rate(reference.learning_rate, MakeShape(reference, train_examples),
-                                             run.length.Resolve(train_examples),
-                                             {reference.warmup.Resolve(train_examples), reference.warmup_start});
-  const schedule::Momentum reference_momentum(reference.momentum, Resolve(reference.momentum_table, train_examples));
+  const schedule::LearningRate learning_rate(reference.learning_rate, MakeShape(reference, scale),
+                                             run.length.Resolve(scale),
+                                             {reference.warmup.Resolve(scale), reference.warmup_start});
+  const schedule::Momentum reference_momentum(reference.momentum, Resolve(reference.momentum_table, scale));
   const bool has_own_momentum = run.momentum || !run.momentum_table.empty();
   const schedule::Momentum momentum = has_own_momentum ? schedule::Momentum(run.momentum.value_or(reference.momentum),
-                                                                            Resolve(run.momentum_table, train_examples))
+                                                                            Resolve(run.momentum_table, scale))
                                                        : reference_momentum;
   return {
       .train_examples = Examples{train_examples},

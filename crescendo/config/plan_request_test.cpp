@@ -59,6 +59,7 @@ TEST(PlanRequest, CarriesEveryShape) {
   EXPECT_DOUBLE_EQ(RateAt(one_cycle, 4'000), 1);
   EXPECT_DOUBLE_EQ(RateAt(one_cycle, 7'000), 0.55);
   EXPECT_DOUBLE_EQ(RateAt(Request("shape = 'trapezoid'\nlearning_rate = 1\ndecay_begin = '8ep'"), 9'000), 0.5);
+  EXPECT_DOUBLE_EQ(RateAt(Request("shape = 'inverse_sqrt'\nlearning_rate = 1\ndecay_begin = '1ep'"), 4'000), 0.5);
   const std::string table = "shape = 'table'\ntable = [[0, 1], ['5ep', 0.5]]\n";
   EXPECT_DOUBLE_EQ(RateAt(Request(table), 2'500), 1);
   EXPECT_DOUBLE_EQ(RateAt(Request(table + "interpolation = 'linear'"), 2'500), 0.75);

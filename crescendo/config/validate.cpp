@@ -73,8 +73,10 @@ class Validator {
         RequireBeforeEnd("reference.rise", reference.rise);
         break;
       case Shape::kTrapezoid:
-        RequireLength("reference.decay_begin", reference.decay_begin,
-                      "trapezoid needs the place where its fall begins, such as \"160ep\"");
+      case Shape::kInverseSqrt:
+        RequireLength(
+            "reference.decay_begin", reference.decay_begin,
+            fmt::format("{} needs the place where its fall begins, such as \"160ep\"", NameOf(reference.shape)));
         RequireBeforeEnd("reference.decay_begin", reference.decay_begin);
         break;
       case Shape::kTable:
@@ -108,7 +110,7 @@ class Validator {
   void CheckPlaces() const {
     const auto check = [this](const std::string& key, const Position& position) {
       try {
-        (void)position.Resolve(*train_examples_);
+        (void)position.Resolve(ScaleOf(options_, *train_examples_));
       } catch (const UserError& error) {
         Fail(key, fmt::format("{}: {}", key, error.what()));
       }
@@ -343,7 +345,10 @@ class Validator {
 
   // Unordered where it depends on the size of the training set and that is not known.
   std::partial_ordering Compare(const Position& a, const Position& b) const {
-    if (train_examples_) return a.Resolve(*train_examples_) <=> b.Resolve(*train_examples_);
+    if (train_examples_) {
+      const Scale scale = ScaleOf(options_, *train_examples_);
+      return a.Resolve(scale) <=> b.Resolve(scale);
+    }
     if (a.unit != b.unit) return std::partial_ordering::unordered;
     return a.amount <=> b.amount;
   }

@@ -80,13 +80,17 @@ std::string Read(const toml::node& node, std::string& value) {
 std::string Read(const toml::node& node, Position& value) {
   const auto number = node.is_number() ? node.value<double>() : std::nullopt;
   if (number && *number > 0 && std::isfinite(*number)) {
-    return fmt::format("a position needs a unit: \"{}\" (epochs) or \"{}\" (samples)",
-                       ToText(Position{*number, Position::Unit::kEpochs}),
-                       ToText(Position{*number, Position::Unit::kExamples}));
+    const bool is_whole = *number == std::floor(*number);
+    return fmt::format(
+        "a position needs a unit: \"{}\" (epochs), \"{}\" (samples){}",
+        ToText(Position{*number, Position::Unit::kEpochs}), ToText(Position{*number, Position::Unit::kExamples}),
+        is_whole
+            ? fmt::format(R"( or "{}" (batches of the reference))", ToText(Position{*number, Position::Unit::kBatches}))
+            : "");
   }
   const auto position = ParsePosition(number == 0.0 ? "0" : node.value_or(std::string_view()));
   if (!position)
-    return R"(it must be a position: epochs such as "60ep", or samples such as "3000sp", "40ksp", "10.24Msp")";
+    return R"(it must be a position: epochs such as "60ep", samples such as "3000sp", "40ksp", "10.24Msp", or batches of the reference such as "500ba")";
   value = *position;
   return "";
 }
@@ -127,7 +131,8 @@ std::string Read(const toml::node& node, std::vector<Position>& value) {
 }
 
 std::string Read(const toml::node& node, PositionTable& value) {
-  return ReadList(node, value, R"(it must be a list of pairs such as [["0ep", 0.1], ["60ep", 0.02]])");
+  return ReadList(node, value,
+                  R"(it must be a list of pairs such as [["0ep", 0.1], ["60ep", 0.02]], or the path of a CSV file)");
 }
 
 std::string Read(const toml::node& node, std::pair<Position, double>& value) {

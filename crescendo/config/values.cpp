@@ -19,12 +19,13 @@ struct Suffix {
 };
 
 // The longer first, since "sp" ends all of the samples'.
-constexpr std::array<Suffix, 5> kSuffixes = {{
+constexpr std::array<Suffix, 6> kSuffixes = {{
     {"Gsp", Position::Unit::kExamples, 9},
     {"Msp", Position::Unit::kExamples, 6},
     {"ksp", Position::Unit::kExamples, 3},
     {"sp", Position::Unit::kExamples, 0},
     {"ep", Position::Unit::kEpochs, 0},
+    {"ba", Position::Unit::kBatches, 0},
 }};
 
 bool IsDigit(char c) { return '0' <= c && c <= '9'; }
@@ -68,16 +69,39 @@ std::string WriteDecimal(double value, int power_of_ten) {
   return digits;
 }
 
+// Of whole updates: where each epoch begins a batch, its last is smaller, or its last examples are left out.
+double ExamplesOfBatches(double batches, const Scale& scale) {
+  const auto of_epoch = static_cast<double>(scale.train_examples);
+  const auto of_batch = static_cast<double>(scale.reference_batch);
+  if (scale.epoch_tail == schedule::EpochTail::kCarry) return batches * of_batch;
+  const bool drop = scale.epoch_tail == schedule::EpochTail::kDrop;
+  const double per_epoch = drop ? std::max(1.0, std::floor(of_epoch / of_batch)) : std::ceil(of_epoch / of_batch);
+  const double epochs = std::floor(batches / per_epoch);
+  return epochs * of_epoch + (batches - epochs * per_epoch) * of_batch;
+}
+
+double ExamplesOf(const Position& position, const Scale& scale) {
+  switch (position.unit) {
+    case Position::Unit::kEpochs:
+      return position.amount * static_cast<double>(scale.train_examples);
+    case Position::Unit::kExamples:
+      return position.amount;
+    case Position::Unit::kBatches:
+      return ExamplesOfBatches(position.amount, scale);
+  }
+  CRESCENDO_ASSERT(false, "a unit of positions without a meaning");
+}
+
 }  // namespace
 
-schedule::Examples Position::Resolve(int64_t train_examples) const {
+schedule::Examples Position::Resolve(const Scale& scale) const {
   constexpr double kMost = 1e18;  // far below the largest int64_t, so that sums of positions stay in it too
-  const double examples = unit == Unit::kEpochs ? amount * static_cast<double>(train_examples) : amount;
+  const double examples = ExamplesOf(*this, scale);
   if (!(examples >= 0 && examples <= kMost)) {
     throw UserError(
         fmt::format("{} is not a place in training: with {} training examples it is example {:.3g}, and "
                     "positions go from 0 to 1e18",
-                    ToText(*this), train_examples, examples));
+                    ToText(*this), scale.train_examples, examples));
   }
   return schedule::Examples{std::llround(examples)};
 }
@@ -99,7 +123,7 @@ std::optional<Position> ParsePosition(std::string_view text) {
   for (const Suffix& suffix : kSuffixes) {
     if (!text.ends_with(suffix.text)) continue;
     const auto amount = ParseDecimal(text.substr(0, text.size() - suffix.text.size()), suffix.power_of_ten);
-    if (!amount) return std::nullopt;
+    if (!amount || (suffix.unit == Position::Unit::kBatches && *amount != std::floor(*amount))) return std::nullopt;
     return Position{*amount, suffix.unit};
   }
   return std::nullopt;

@@ -1,5 +1,5 @@
-// Values as people write them in a config: "60ep", "10.24Msp", "N/10". They get their meaning in examples once the size
-// N of the training set is known.
+// Values as people write them in a config: "60ep", "10.24Msp", "500ba", "N/10". They get their meaning in examples once
+// the size N of the training set is known.
 #pragma once
 
 #include <cstdint>
@@ -10,19 +10,27 @@
 #include <variant>
 #include <vector>
 
+#include "crescendo/schedule/corner_cases.h"
 #include "crescendo/schedule/units.h"
 
 namespace crescendo::config {
 
-// A place or a length in training: "60ep" (epochs, may be fractional) or in samples "3000sp", "40ksp", "10.24Msp",
-// "1Gsp".
+// What positions are counted in, besides examples.
+struct Scale {
+  int64_t train_examples = 0;   // N: of an epoch
+  int64_t reference_batch = 0;  // of an update of the reference
+  schedule::EpochTail epoch_tail = schedule::EpochTail::kCarry;
+};
+
+// A place or a length in training: "60ep" (epochs, may be fractional), in samples "3000sp", "40ksp", "10.24Msp",
+// "1Gsp", or "500ba" (batches: updates of the reference, whole ones).
 struct Position {
-  enum class Unit { kEpochs, kExamples };
+  enum class Unit { kEpochs, kExamples, kBatches };
   double amount = 0;
   Unit unit = Unit::kEpochs;
 
-  // In examples, rounded to the nearest. `train_examples` is N.
-  schedule::Examples Resolve(int64_t train_examples) const;
+  // In examples, rounded to the nearest.
+  schedule::Examples Resolve(const Scale& scale) const;
   friend bool operator==(const Position&, const Position&) = default;
 };
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr auto kEpochs = Position::Unit::kEpochs;
 constexpr auto kExamples = Position::Unit::kExamples;
+constexpr auto kBatches = Position::Unit::kBatches;
 
 TEST(Position, IsReadWithItsUnit) {
   EXPECT_EQ(ParsePosition("60ep"), (Position{60, kEpochs}));
@@ -21,12 +22,14 @@ TEST(Position, IsReadWithItsUnit) {
   EXPECT_EQ(ParsePosition("10.24Msp"), (Position{10'240'000, kExamples}));
   EXPECT_EQ(ParsePosition("0.07Msp"), (Position{70'000, kExamples}));  // 0.07 * 1e6 would not be whole
   EXPECT_EQ(ParsePosition("1Gsp"), (Position{1e9, kExamples}));
+  EXPECT_EQ(ParsePosition("500ba"), (Position{500, kBatches}));
   EXPECT_EQ(ParsePosition("0"), (Position{0, kEpochs}));
 }
 
 TEST(Position, IsNothingElse) {
-  for (const char* text : {"", "60", "ep", "sp", "60 ep", "60EP", "60epochs", "-1ep", "+1ep", "1e3ep", ".5ep", "5.ep",
-                           "1.2.3ep", "60msp", "infep", "nanep", "0x10sp", "60ep ", "1,000sp"}) {
+  for (const char* text :
+       {"",     "60",      "ep",    "sp",    "60 ep", "60EP",   "60epochs", "-1ep",    "+1ep",  "1e3ep", ".5ep",
+        "5.ep", "1.2.3ep", "60msp", "infep", "nanep", "0x10sp", "60ep ",    "1,000sp", "0.5ba", "1kba",  "ba"}) {
     EXPECT_EQ(ParsePosition(text), std::nullopt) << text;
   }
 }
@@ -42,6 +45,7 @@ TEST(Position, IsWrittenInTheShortestWay) {
   EXPECT_EQ(ToText(Position{10'240'000, kExamples}), "10.24Msp");
   EXPECT_EQ(ToText(Position{1'281'167, kExamples}), "1281167sp");
   EXPECT_EQ(ToText(Position{5'000'000'000, kExamples}), "5Gsp");
+  EXPECT_EQ(ToText(Position{80'000, kBatches}), "80000ba");
 }
 
 TEST(Position, ReadsBackFromItsText) {
@@ -51,16 +55,37 @@ TEST(Position, ReadsBackFromItsText) {
     RC_ASSERT(ParsePosition(ToText(position)) == position);
   }));
   EXPECT_TRUE(rc::check([](uint64_t examples) {
-    const Position position{static_cast<double>(examples), kExamples};
-    RC_ASSERT(ParsePosition(ToText(position)) == position);
+    for (const Position::Unit unit : {kExamples, kBatches}) {
+      const Position position{static_cast<double>(examples), unit};
+      RC_ASSERT(ParsePosition(ToText(position)) == position);
+    }
   }));
 }
 
 TEST(Position, BecomesTheNearestExample) {
-  EXPECT_EQ((Position{60, kEpochs}.Resolve(50'000)), schedule::Examples{3'000'000});
-  EXPECT_EQ((Position{0.3, kEpochs}.Resolve(5)), schedule::Examples{2});  // 1.5
-  EXPECT_EQ((Position{3000, kExamples}.Resolve(50'000)), schedule::Examples{3000});
-  EXPECT_THROW((Position{1e15, kEpochs}.Resolve(50'000)), UserError);
+  EXPECT_EQ((Position{60, kEpochs}.Resolve({50'000})), schedule::Examples{3'000'000});
+  EXPECT_EQ((Position{0.3, kEpochs}.Resolve({5})), schedule::Examples{2});  // 1.5
+  EXPECT_EQ((Position{3000, kExamples}.Resolve({50'000})), schedule::Examples{3000});
+  EXPECT_THROW((Position{1e15, kEpochs}.Resolve({50'000})), UserError);
+}
+
+// 10 examples in batches of 4: 0-3, 4-7, 8-11 where they are carried over; 0-3, 4-7, 8-9, 10-13 where each epoch begins
+// a batch; 0-3, 4-7, 10-13 where its last two are left out.
+TEST(Position, OfBatchesIsWhereTheReferencesUpdateBegins) {
+  struct Row {
+    schedule::EpochTail tail;
+    std::vector<int64_t> begins;
+  };
+  for (const Row& row : {Row{schedule::EpochTail::kCarry, {0, 4, 8, 12, 16, 20, 24}},
+                         Row{schedule::EpochTail::kShort, {0, 4, 8, 10, 14, 18, 20}},
+                         Row{schedule::EpochTail::kDrop, {0, 4, 10, 14, 20, 24, 30}}}) {
+    for (size_t batches = 0; batches < row.begins.size(); ++batches) {
+      EXPECT_EQ((Position{static_cast<double>(batches), kBatches}.Resolve({10, 4, row.tail})).value(),
+                row.begins[batches])
+          << batches;
+    }
+  }
+  EXPECT_EQ((Position{3, kBatches}.Resolve({10, 16, schedule::EpochTail::kDrop})).value(), 30);  // one update an epoch
 }
 
 TEST(BatchLimit, HasThreeForms) {

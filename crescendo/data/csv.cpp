@@ -1,6 +1,7 @@
 #include "crescendo/data/csv.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,16 +15,17 @@
 #include <set>
 #include <utility>
 
+#include "crescendo/base/csv_table.h"
 #include "crescendo/base/error.h"
 #include "crescendo/base/nearest_name.h"
-#include "crescendo/data/table.h"
+#include "crescendo/data/unpacked_file.h"
 
 namespace crescendo::data {
 namespace {
 
 // Consecutive rows of a table.
 struct Rows {
-  const Table* table;
+  const CsvTable* table;
   int64_t begin;
   int64_t size;
 
@@ -74,7 +76,8 @@ std::string ColumnText(const config::Column& column) {
 }
 
 // Where the header has `name` more than once, neither is meant for sure.
-void RequireOnce(const std::string& name, const char* key, const std::vector<std::string>& names, const Table& table) {
+void RequireOnce(const std::string& name, const char* key, const std::vector<std::string>& names,
+                 const CsvTable& table) {
   std::vector<size_t> places;
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == name) places.push_back(i);
@@ -86,7 +89,7 @@ void RequireOnce(const std::string& name, const char* key, const std::vector<std
                   key, name, table.path().string(), places.size(), fmt::join(places, ", ")));
 }
 
-int64_t IndexOfName(const std::string& name, const char* key, const Table& table) {
+int64_t IndexOfName(const std::string& name, const char* key, const CsvTable& table) {
   const std::vector<std::string> names(table.names().begin(), table.names().end());
   if (static_cast<int64_t>(names.size()) != table.columns()) {
     throw UserError(
@@ -103,7 +106,7 @@ int64_t IndexOfName(const std::string& name, const char* key, const Table& table
   return found - names.begin();
 }
 
-int64_t ColumnIndex(const config::Column& column, const char* key, const Table& table) {
+int64_t ColumnIndex(const config::Column& column, const char* key, const CsvTable& table) {
   if (const auto* name = std::get_if<std::string>(&column)) return IndexOfName(*name, key, table);
   const int64_t given = std::get<int64_t>(column);
   const int64_t index = given < 0 ? given + table.columns() : given;
@@ -114,7 +117,7 @@ int64_t ColumnIndex(const config::Column& column, const char* key, const Table& 
   return index;
 }
 
-std::vector<ColumnUse> UsesOfColumns(const config::DataOptions& options, const Table& table) {
+std::vector<ColumnUse> UsesOfColumns(const config::DataOptions& options, const CsvTable& table) {
   std::vector<ColumnUse> uses(static_cast<size_t>(table.columns()), ColumnUse::kNumber);
   const auto set = [&](const config::Column& given, const char* key, ColumnUse use) {
     ColumnUse& current = uses[static_cast<size_t>(ColumnIndex(given, key, table))];
@@ -182,19 +185,23 @@ std::vector<std::string> ClassesIn(const Rows& rows, int64_t column) {
 }
 
 at::Tensor EncodeLabels(const Rows& rows, int64_t column, const std::vector<std::string>& classes,
-                        const std::string& missing) {
+                        const std::string& missing, Labels wanted) {
   const Numbers numbers = NumberOf(classes);
   at::Tensor labels = at::empty({rows.size}, at::kLong);
   int64_t* label = labels.mutable_data_ptr<int64_t>();
   for (int64_t i = 0; i < rows.size; ++i) {
     const std::string_view field = rows.Field(i, column);
-    if (field.empty() || field == missing) rows.FailAt(i, column, "the label is missing");
     auto found = numbers.find(field);
     if (found == numbers.end() && field.ends_with('.')) found = numbers.find(field.substr(0, field.size() - 1));
-    if (found == numbers.end()) {
-      rows.FailAt(i, column, fmt::format("the label '{}' is not one of the train set's{}", field, HeaderHint(rows, i)));
+    const bool is_missing = field.empty() || field == missing;
+    const bool is_known = found != numbers.end() && !is_missing;
+    if (!is_known && wanted == Labels::kRequired) {
+      rows.FailAt(i, column,
+                  is_missing
+                      ? "the label is missing"
+                      : fmt::format("the label '{}' is not one of the train set's{}", field, HeaderHint(rows, i)));
     }
-    label[i] = found->second;
+    label[i] = is_known ? found->second : kNoLabel;
   }
   return labels;
 }
@@ -282,7 +289,7 @@ ColumnEncoding MeasureColumn(const Rows& train, int64_t column, ColumnUse use, c
 }
 
 TableEncoding MeasureEncoding(const Rows& train, const config::DataOptions& options) {
-  const Table& table = *train.table;
+  const CsvTable& table = *train.table;
   const std::vector<ColumnUse> uses = UsesOfColumns(options, table);
   TableEncoding encoding;
   encoding.header.assign(table.names().begin(), table.names().end());
@@ -296,14 +303,15 @@ TableEncoding MeasureEncoding(const Rows& train, const config::DataOptions& opti
   return encoding;
 }
 
-// The rows as they are trained and tested on; their table has the encoding's columns.
-Dataset Encode(const Rows& rows, const TableEncoding& encoding) {
+// The rows as they are trained and tested on. Their table has the encoding's columns, but perhaps for the label's.
+Dataset Encode(const Rows& rows, const TableEncoding& encoding, Labels labels = Labels::kRequired) {
+  const bool has_label = rows.table->columns() == std::ssize(encoding.columns);
   Dataset data;
   data.name = rows.table->path().filename().string();
   data.inputs = at::zeros({rows.size, encoding.input_count()}, at::kFloat);
   int64_t input = 0;
-  for (int64_t column = 0; column < rows.table->columns(); ++column) {
-    const ColumnEncoding& of_column = encoding.columns[column];
+  int64_t column = 0;
+  for (const ColumnEncoding& of_column : encoding.columns) {
     switch (of_column.use) {
       case ColumnUse::kNumber:
         EncodeNumbers(ParseColumn(rows, column, encoding.missing), of_column, input, data.inputs);
@@ -314,12 +322,15 @@ Dataset Encode(const Rows& rows, const TableEncoding& encoding) {
         input += static_cast<int64_t>(of_column.names.size());
         break;
       case ColumnUse::kLabel:
-        data.labels = EncodeLabels(rows, column, of_column.names, encoding.missing);
+        data.labels = has_label ? EncodeLabels(rows, column, of_column.names, encoding.missing, labels)
+                                : at::full({rows.size}, kNoLabel, at::kLong);
         data.classes = static_cast<int64_t>(of_column.names.size());
+        if (!has_label) continue;  // the next column stands where this one would
         break;
       case ColumnUse::kIgnored:
         break;
     }
+    ++column;
   }
   return data;
 }
@@ -333,8 +344,15 @@ struct Layout {
   int64_t columns;
 };
 
-Layout LayoutOf(const Table& table) {
+Layout LayoutOf(const CsvTable& table) {
   return {table.path().string(), {table.names().begin(), table.names().end()}, table.columns()};
+}
+
+Layout WithoutLabel(Layout layout, const TableEncoding& encoding) {
+  const auto label = std::ranges::find(encoding.columns, ColumnUse::kLabel, &ColumnEncoding::use);
+  if (!layout.names.empty()) layout.names.erase(layout.names.begin() + (label - encoding.columns.begin()));
+  --layout.columns;
+  return layout;
 }
 
 std::string NameAt(const std::vector<std::string>& names, size_t column) {
@@ -343,7 +361,7 @@ std::string NameAt(const std::vector<std::string>& names, size_t column) {
 
 // Columns are told apart by their places, so `table` must have them in the places of `expected`. Names can be compared
 // only where both have some.
-void RequireLayout(const Table& table, const Layout& expected) {
+void RequireLayout(const CsvTable& table, const Layout& expected) {
   const Layout given = LayoutOf(table);
   if (given.columns != expected.columns) {
     throw UserError(fmt::format("{} has {} columns, but {} has {}", given.source, given.columns, expected.source,
@@ -354,7 +372,7 @@ void RequireLayout(const Table& table, const Layout& expected) {
       std::mismatch(given.names.begin(), given.names.end(), expected.names.begin(), expected.names.end());
   const auto column = static_cast<size_t>(in_given - given.names.begin());
   throw UserError(fmt::format(
-      "the columns of {} are not those of {}: column {} ({} in the config, which counts from 0) is {} in its header, "
+      "the columns of {} are not those of {}: column {} ({}, counted from 0) is {} in its header, "
       "and {} there; both need the same names in the same order; where a file has no line of names, give it one, or "
       "take it from the other, with data.header = false",
       given.source, expected.source, column + 1, column, NameAt(given.names, column), NameAt(expected.names, column)));
@@ -362,7 +380,7 @@ void RequireLayout(const Table& table, const Layout& expected) {
 
 // Where data.header was forgotten: nothing in the first row says that it is an example. A column's number counts as a
 // name: so do programs name columns that have none.
-bool LooksLikeHeader(const Table& table, const std::vector<ColumnUse>& uses) {
+bool LooksLikeHeader(const CsvTable& table, const std::vector<ColumnUse>& uses) {
   if (!table.names().empty() || table.rows() < 2) return false;
   const auto occurs_again = [&](int64_t column) {
     for (int64_t row = 1; row < table.rows(); ++row) {
@@ -379,7 +397,7 @@ bool LooksLikeHeader(const Table& table, const std::vector<ColumnUse>& uses) {
   return true;
 }
 
-std::vector<std::string> WarningsOf(const Table& table, const TableEncoding& encoding) {
+std::vector<std::string> WarningsOf(const CsvTable& table, const TableEncoding& encoding) {
   std::vector<ColumnUse> uses;
   for (const ColumnEncoding& column : encoding.columns) uses.push_back(column.use);
   if (!LooksLikeHeader(table, uses)) return {};
@@ -393,8 +411,8 @@ std::vector<std::string> WarningsOf(const Table& table, const TableEncoding& enc
 // --- the files
 
 struct Tables {
-  Table train;
-  std::optional<Table> test;
+  CsvTable train;
+  std::optional<CsvTable> test;
   RowCounts counts;
 
   Rows TrainRows() const { return {&train, 0, counts.train}; }
@@ -403,12 +421,16 @@ struct Tables {
   }
 };
 
+CsvTable ReadTable(const std::string& file, const config::DataOptions& options) {
+  return {file, ReadUnpackedFile(file), {.header = options.header, .comment = options.comment}};
+}
+
 Tables ReadTables(const config::DataOptions& options) {
   RequireTrainFile(options);
-  Tables tables{Table(options.train_file, options), std::nullopt, {}};
+  Tables tables{ReadTable(options.train_file, options), std::nullopt, {}};
   std::optional<int64_t> test_file_rows;
   if (!options.test_file.empty()) {
-    tables.test.emplace(options.test_file, options);
+    tables.test.emplace(ReadTable(options.test_file, options));
     RequireLayout(*tables.test, LayoutOf(tables.train));
     test_file_rows = tables.test->rows();
   }
@@ -440,17 +462,20 @@ DatasetPair LoadTable(const config::DataOptions& options) {
   return data;
 }
 
-Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding) {
+Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding, Labels labels) {
   const bool of_train_file = options.test_file.empty();
   if (of_train_file) {
     RequireTrainFile(options);
     RequireTestRows(options);
   }
   const std::string& file = of_train_file ? options.train_file : options.test_file;
-  const Table table(file, options);
-  RequireLayout(table, {"the table that was trained on", encoding.header, std::ssize(encoding.columns)});
+  const CsvTable table = ReadTable(file, options);
+  Layout expected{"the table that was trained on", encoding.header, std::ssize(encoding.columns)};
+  if (labels == Labels::kOptional && table.columns() == expected.columns - 1)
+    expected = WithoutLabel(expected, encoding);
+  RequireLayout(table, expected);
   const int64_t count = ExamplesToUse(options.test_examples, table.rows(), "data.test_examples", file);
-  return Encode({&table, of_train_file ? table.rows() - count : 0, count}, encoding);
+  return Encode({&table, of_train_file ? table.rows() - count : 0, count}, encoding, labels);
 }
 
 }  // namespace crescendo::data

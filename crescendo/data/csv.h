@@ -22,10 +22,16 @@ namespace crescendo::data {
 // their names differ.
 DatasetPair LoadTable(const config::DataOptions& options);
 
+// Of rows to predict the label may be missing.
+enum class Labels { kRequired, kOptional };
+inline constexpr int64_t kNoLabel = -1;
+
 // The test rows alone, made into inputs and classes as the train rows of a run were: those of data.test_file, or the
 // last data.test_examples of data.train_file. Names of a header are compared with those of `encoding`, where both have
-// some.
-Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding);
+// some. With Labels::kOptional the column of the label may be missing from the table, and a label may be empty or one
+// that no train row has: its number is then kNoLabel.
+Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding,
+                     Labels labels = Labels::kRequired);
 
 // The number of train rows that LoadTable would give. UserError also for columns that the table does not have.
 int64_t CountTrainRows(const config::DataOptions& options);

@@ -114,15 +114,12 @@ TEST(Csv, SaysWhereATableIsWrong) {
   };
   EXPECT_THAT(error_of("1,a\n2,b\n3\n"),
               HasSubstr("t.csv, line 3: the row has 1 column, the first row (line 1) has 2"));
-  EXPECT_THAT(error_of("1,a\n\nx,b\n"),
-              HasSubstr("t.csv, line 3, column 1 (0 in the config, which counts from 0): 'x' is not a number"));
+  EXPECT_THAT(error_of("1,a\n\nx,b\n"), HasSubstr("t.csv, line 3, column 1 (0, counted from 0): 'x' is not a number"));
   EXPECT_THAT(error_of("1,a\ninf,b\n"), AllOf(HasSubstr("'inf' is not a number"), Not(HasSubstr("data.header"))));
   EXPECT_THAT(error_of("size,class\n1,a\n"),
               AllOf(HasSubstr("'size' is not a number"), HasSubstr("data.header = true")));
-  EXPECT_THAT(error_of("1,a\n2,\"b\n"),
-              HasSubstr("line 2, column 2 (1 in the config, which counts from 0): a quote is not closed"));
-  EXPECT_THAT(error_of("1,a\n2,?\n"),
-              HasSubstr("line 2, column 2 (1 in the config, which counts from 0): the label is missing"));
+  EXPECT_THAT(error_of("1,a\n2,\"b\n"), HasSubstr("line 2, column 2 (1, counted from 0): a quote is not closed"));
+  EXPECT_THAT(error_of("1,a\n2,?\n"), HasSubstr("line 2, column 2 (1, counted from 0): the label is missing"));
   EXPECT_THAT(error_of("1,b\n2,c\n"), AllOf(HasSubstr("test.csv, line 1, column 2 ("),
                                             HasSubstr("the label 'a' is not one of the train set's")));
   EXPECT_THAT(error_of("1,a\n2,a\n"), HasSubstr("all labels"));
@@ -131,7 +128,7 @@ TEST(Csv, SaysWhereATableIsWrong) {
   options.categorical_columns = {9};
   EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("data.categorical_columns names column 9"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
-  EXPECT_THAT(error_of("1\n2\n"), EndsWith("with a comma between them"));
+  EXPECT_THAT(error_of("1\n2\n"), EndsWith("with commas between them"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
               HasSubstr("data.test_file"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.path() / "none.csv"), 1); }), HasSubstr("none.csv"));
@@ -172,10 +169,10 @@ TEST(Csv, TheNamesOfTheTestFileAreThoseOfTheTrainFile) {
     const char* message;
   };
   for (const Case& wrong :
-       {Case{"b,a,class\n1,2,x\n", "column 1 (0 in the config, which counts from 0) is \"b\" in its header, and \"a\""},
-        Case{"a,c,class\n1,2,x\n", "column 2 (1 in the config, which counts from 0) is \"c\" in its header, and \"b\""},
+       {Case{"b,a,class\n1,2,x\n", "column 1 (0, counted from 0) is \"b\" in its header, and \"a\""},
+        Case{"a,c,class\n1,2,x\n", "column 2 (1, counted from 0) is \"c\" in its header, and \"b\""},
         Case{"1,2,x\n3,4,y\n", "is \"1\" in its header, and \"a\" there"},
-        Case{"a,b\n1,2,x\n", "column 3 (2 in the config, which counts from 0) is without a name in its header"}}) {
+        Case{"a,b\n1,2,x\n", "column 3 (2, counted from 0) is without a name in its header"}}) {
     use(wrong.content);
     const auto is_refused = AllOf(HasSubstr("test.csv are not those of "), HasSubstr("train.csv: column "),
                                   HasSubstr(wrong.message), HasSubstr("data.header = false"));
@@ -263,6 +260,32 @@ TEST(Csv, TestRowsAloneAreMadeInputsAsTheTrainRowsWere) {
   options.test_file = folder.Write("new.csv", "4,red,no\n");
   options.header = false;
   EXPECT_THAT(Values<int64_t>(test_rows().labels), ElementsAre(1)) << "a file without names";
+}
+
+// What `crescendo predict` does: the column of the label in the middle, and rows that have none.
+TEST(Csv, RowsToPredictNeedNoLabel) {
+  const TemporaryFolder folder;
+  config::DataOptions options = Csv(folder.Write("train.csv", "size,class,colour\n1,yes,red\n5,no,blue\n3,yes,red\n"));
+  options.header = true;
+  options.label_column = "class";
+  options.categorical_columns = {2};
+  options.test_examples = 1;
+  const TableEncoding encoding = *LoadDatasets(options, 1).table;
+  options.test_examples = 0;
+  const auto rows_of = [&](const std::string& text) {
+    options.test_file = folder.Write("new.csv", text);
+    return LoadTestRows(options, encoding, Labels::kOptional);
+  };
+  const Dataset labelled = rows_of("size,class,colour\n5,no,red\n1,,blue\n1,?,blue\n3,perhaps,red\n");
+  EXPECT_THAT(Values<int64_t>(labelled.labels), ElementsAre(0, kNoLabel, kNoLabel, kNoLabel));
+  const Dataset without = rows_of("size,colour\n5,red\n1,blue\n1,blue\n3,red\n");
+  EXPECT_EQ(Values<float>(without.inputs), Values<float>(labelled.inputs));
+  EXPECT_THAT(Values<int64_t>(without.labels), ElementsAre(kNoLabel, kNoLabel, kNoLabel, kNoLabel));
+  EXPECT_EQ(without.classes, 2);
+  EXPECT_THAT(UserErrorOf([&] { rows_of("colour,size\nred,5\n"); }), HasSubstr("column 1 (0, counted from 0)"));
+  EXPECT_THAT(UserErrorOf([&] { rows_of("size,class\n5,no\n"); }),
+              HasSubstr("column 2 (1, counted from 0) is \"class\""));
+  EXPECT_THAT(UserErrorOf([&] { LoadTestRows(options, encoding); }), HasSubstr("new.csv has 2 columns, but the table"));
 }
 
 TEST(Csv, NumbersThatHaveNoMeanAreAnError) {

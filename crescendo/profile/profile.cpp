@@ -37,7 +37,8 @@ struct Stopped {
   int signal;
 };
 
-size_t ChoosePhase(const schedule::Plan& plan, const Request& request) {
+size_t ChoosePhase(const config::Options& options, const Request& request) {
+  const schedule::Plan plan = train::BuildPlan(options);
   if (request.phase) {
     const auto count = static_cast<int64_t>(plan.phases().size());
     if (*request.phase < 1 || *request.phase > count) {
@@ -46,7 +47,7 @@ size_t ChoosePhase(const schedule::Plan& plan, const Request& request) {
     return static_cast<size_t>(*request.phase - 1);
   }
   if (!request.at) return 0;
-  const Examples at = request.at->Resolve(plan.train_examples().value());
+  const Examples at = request.at->Resolve(config::ScaleOf(options, plan.train_examples().value()));
   if (at >= plan.total_examples()) {
     throw UserError(fmt::format("--at {} is example {}, and the plan ends at {}", config::ToText(*request.at),
                                 at.value(), plan.total_examples().value()));
@@ -270,7 +271,7 @@ void Profiler::Trace(int64_t updates) {
 
 Result ProfileTraining(const config::Options& options, const Request& request, const std::atomic<int>& stop,
                        const distributed::WorkerPlace& place) {
-  const size_t phase = ChoosePhase(train::BuildPlan(options), request);  // before anything that takes time
+  const size_t phase = ChoosePhase(options, request);  // before anything that takes time
   train::Parts parts = train::Build(options, place);
   try {
     Result result = Profiler(parts, phase, stop).Run(request);

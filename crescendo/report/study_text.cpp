@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "crescendo/base/csv_table.h"
 #include "crescendo/report/study_cells.h"
 #include "crescendo/report/text_table.h"
 
@@ -49,13 +50,6 @@ std::string MarkdownTable(const Cells& cells) {
   out += '\n';
   for (const auto& row : cells.rows) out += MarkdownRow(row);
   return out;
-}
-
-std::string CsvField(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + '"';
 }
 
 }  // namespace

@@ -56,6 +56,11 @@ struct BreaksOf {
     if (shape.decay_begin >= length) throw UserError("the trapezoid's decay begins after the end of the training");
     return {shape.decay_begin};
   }
+  std::vector<Examples> operator()(const InverseSquareRoot& shape) const {
+    if (shape.decay_begin <= Examples{0})
+      throw UserError("the inverse square root begins its fall at 0, from infinity");
+    return {shape.decay_begin};
+  }
   std::vector<Examples> operator()(const Table& shape) const {
     if (shape.points.empty() || shape.points.front().first != Examples{0}) {
       throw UserError("a table of learning rates must begin at position 0");
@@ -63,7 +68,23 @@ struct BreaksOf {
     RequireIncreasing(
         shape.points, [](const auto& point) { return point.first; }, "the positions of a table");
     std::vector<Examples> breaks;
-    for (const auto& [position, rate] : shape.points) breaks.push_back(position);
+    if (!shape.interpolate) {
+      for (const auto& [position, rate] : shape.points) breaks.push_back(position);
+      return breaks;
+    }
+    // Straight lines that go the same way are one piece: a log may have a row for every update.
+    bool falls = false;
+    bool rises = false;
+    for (size_t i = 0; i + 1 < shape.points.size(); ++i) {
+      const auto& [position, rate] = shape.points[i];
+      const double next = shape.points[i + 1].second;
+      if ((next > rate && falls) || (next < rate && rises)) {
+        breaks.push_back(position);
+        falls = rises = false;
+      }
+      falls = falls || next < rate;
+      rises = rises || next > rate;
+    }
     return breaks;
   }
 };
@@ -165,6 +186,9 @@ double LearningRate::ShapeAt(Examples position) const {
       if (p < shape.decay_begin) return rate.peak_;
       const double share = Share(p - shape.decay_begin, rate.length_ - shape.decay_begin);
       return rate.peak_ + (shape.final_rate - rate.peak_) * share;
+    }
+    double operator()(const InverseSquareRoot& shape) const {
+      return p < shape.decay_begin ? rate.peak_ : rate.peak_ * std::sqrt(Share(shape.decay_begin, p));
     }
     double operator()(const Table& shape) const { return TableAt(shape, p); }
   };

@@ -66,6 +66,12 @@ struct Trapezoid {
   double final_rate = 0;
 };
 
+// eps, then from decay_begin eps sqrt(decay_begin / p). With a warm-up of that length: Vaswani et al. 2017,
+// section 5.3; without: Raffel et al. 2020, section 3.1.2.
+struct InverseSquareRoot {
+  Examples decay_begin;
+};
+
 // Values at positions, the first at 0; the peak is the largest. Between two positions: the value before, or a straight
 // line.
 struct Table {
@@ -73,7 +79,8 @@ struct Table {
   bool interpolate = false;
 };
 
-using Shape = std::variant<Constant, Step, Cosine, Restarts, Exponential, Polynomial, OneCycle, Trapezoid, Table>;
+using Shape = std::variant<Constant, Step, Cosine, Restarts, Exponential, Polynomial, OneCycle, Trapezoid,
+                           InverseSquareRoot, Table>;
 
 // A factor on the shape that rises in a straight line from `start` at position 0 to 1 at `length`.
 struct Warmup {

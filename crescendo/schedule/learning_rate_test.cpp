@@ -126,5 +126,22 @@ TEST(Momentum, ChangesAtItsPositions) {
   EXPECT_GT(momentum.NextChange(Examples{200}), Examples{1'000'000'000'000});
 }
 
+TEST(LearningRate, StraightLinesOfATableAreCutWhereTheyTurn) {
+  const auto at = [](int64_t position) { return Examples{position}; };
+  const Table zigzag{{{at(0), 0.1},
+                      {at(10), 0.2},
+                      {at(20), 0.3},
+                      {at(30), 0.3},
+                      {at(40), 0.2},
+                      {at(50), 0.1},
+                      {at(60), 0.4},
+                      {at(70), 0.4}},
+                     true};
+  const LearningRate rate(1, zigzag, at(100));
+  std::vector<int64_t> ends;
+  for (Examples p{0}; p < at(100); p = rate.PieceEnd(p)) ends.push_back(rate.PieceEnd(p).value());
+  EXPECT_EQ(ends, (std::vector<int64_t>{30, 50, 100}));
+}
+
 }  // namespace
 }  // namespace crescendo::schedule

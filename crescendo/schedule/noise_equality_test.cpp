@@ -71,6 +71,10 @@ const std::vector<ShapeRow>& Shapes() {
          return (p < 12'000 ? kPeak : 0.001 + 0.099 * (1 - (p - 12'000) / 8000)) *
                 (p < 1000 ? 0.2 + 0.8 * p / 1000 : 1);
        }},
+      {"inverse_sqrt after a warm-up",
+       InverseSquareRoot{At(1500)},
+       {At(1500), 0},
+       [](double p) { return kPeak * (p < 1500 ? p / 1500 : std::sqrt(1500 / p)); }},
       {"table",
        Table{{{At(0), 0.05}, {At(2000), 0.1}, {At(9000), 0.01}}, false},
        {},

@@ -57,7 +57,7 @@ TEST(Stages, StretchesEachScheduleByItsPilot) {
   EXPECT_TRUE(last.is_last);
   EXPECT_THAT(LengthsOf(last), ElementsAre(4000, 4000, 5000, 5000));
   // As a whole: the boundary stays in the middle.
-  EXPECT_EQ(last.trials[2].options.reference.boundaries[0].Resolve(kTrainExamples).value(), 2500);
+  EXPECT_EQ(last.trials[2].options.reference.boundaries[0].Resolve({kTrainExamples}).value(), 2500);
   // The reference's pilot is its first run; the other's is none of the study.
   EXPECT_EQ(last.trials[0].digest, pilots.trials[0].digest);
   EXPECT_NE(last.trials[2].digest, pilots.trials[1].digest);

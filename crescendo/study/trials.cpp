@@ -43,8 +43,9 @@ void Shuffle(std::vector<T>& list, uint64_t key) {
 Options Stretched(const Options& options, double factor, int64_t train_examples) {
   if (factor == 1) return options;  // the same run, by its digest too
   Options stretched = options;
+  const config::Scale scale = config::ScaleOf(options, train_examples);
   const auto stretch = [&](Position& position) {
-    const double examples = static_cast<double>(position.Resolve(train_examples).value());
+    const double examples = static_cast<double>(position.Resolve(scale).value());
     position = {std::round(examples * factor), Position::Unit::kExamples};
   };
   config::VisitFields(stretched, [&](const std::string& key, auto& value, const config::Description&) {

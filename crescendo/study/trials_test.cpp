@@ -62,8 +62,8 @@ TEST(Trials, WithEqualUpdatesTakeExactlyThoseOfTheReference) {
   }
   // Stretched as a whole: the boundary stays in the middle.
   const config::Options& grow = trials.back().options;
-  const double length = static_cast<double>(grow.schedule.length.Resolve(kTrainExamples).value());
-  const double boundary = static_cast<double>(grow.reference.boundaries[0].Resolve(kTrainExamples).value());
+  const double length = static_cast<double>(grow.schedule.length.Resolve({kTrainExamples}).value());
+  const double boundary = static_cast<double>(grow.reference.boundaries[0].Resolve({kTrainExamples}).value());
   EXPECT_NEAR(length, 4000 * 4.0 / 3, 20);
   EXPECT_NEAR(boundary, length / 2, 1);
 }

@@ -34,6 +34,11 @@ struct Parts {
   std::unique_ptr<optim::Optimizer> optimizer;
 };
 
+// What positions are counted in, in a run of these parts.
+inline config::Scale ScaleOf(const Parts& parts) {
+  return config::ScaleOf(parts.options, parts.plan.train_examples().value());
+}
+
 // Prepares the process, meets the other workers, loads the data, makes the plan and the network. `place`: which worker
 // this is; without it, the only one. UserError where another worker was started with options, data or a crescendo that
 // would train something else.

@@ -36,7 +36,7 @@ void SyncLogs(const RunFolder& folder) {
 
 bool PassesCheckpoint(const Parts& parts, Examples before, Examples now) {
   const std::optional<config::Position>& every = parts.options.checkpoint.every;
-  return every && Passes(every->Resolve(parts.plan.train_examples().value()), before, now);
+  return every && Passes(every->Resolve(ScaleOf(parts)), before, now);
 }
 
 Checkpointer::Checkpointer(RunFolder folder, const Parts& parts, CheckpointState state,

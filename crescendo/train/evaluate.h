@@ -20,4 +20,8 @@ struct Evaluation {
 Evaluation Evaluate(nn::Model& model, const data::Dataset& test, at::Device device, config::Precision precision,
                     distributed::Group& group);
 
+// The probabilities of all classes for each example: float [N, classes], on the CPU. The same chunks on one worker.
+at::Tensor Probabilities(nn::Model& model, const data::Dataset& examples, at::Device device,
+                         config::Precision precision);
+
 }  // namespace crescendo::train

@@ -234,7 +234,10 @@ std::optional<Continuation> PrepareResume(const RunFolder& folder, const std::ve
 Continuation PrepareBranch(const RunFolder& folder, const std::vector<std::string>& overrides,
                            const std::optional<config::Position>& at, const Warn& warn) {
   std::optional<Examples> at_most;
-  if (at) at_most = at->Resolve(BuildPlan(OptionsOf(folder, {})).train_examples().value());
+  if (at) {
+    const config::Options trained = OptionsOf(folder, {});
+    at_most = at->Resolve(config::ScaleOf(trained, BuildPlan(trained).train_examples().value()));
+  }
   Continuation next;
   std::optional<Checkpoint> newest = NewestCheckpoint(folder.checkpoints(), at_most, warn);
   if (!newest) {

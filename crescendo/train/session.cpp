@@ -218,62 +218,6 @@ report::RunFooter Begin(const RunFolder& folder, Parts& parts, const config::Opt
   return Execute(folder, parts, recorded, header, start, &archive, observers, stop);
 }
 
-// What was trained decides how rows become inputs. UserError where `options` would have it otherwise.
-void RequireSameEncoding(const config::Options& trained, const config::Options& options) {
-  for (const config::Difference& difference : config::DifferencesBetween(trained, options)) {
-    for (const char* key : {"data.label_column", "data.categorical_columns", "data.ignored_columns", "data.missing"}) {
-      if (difference.key != key) continue;
-      throw UserError(
-          fmt::format("{} = {}: the weights were trained with {}, and rows are made inputs as they were for "
-                      "training; leave it out, and bring the table into the form of the trained one",
-                      key, difference.after, difference.before));
-    }
-  }
-}
-
-constexpr const char* kNoHeader = "data.header=false";
-
-bool Gives(const std::vector<std::string>& overrides, const std::string& key) {
-  return std::ranges::any_of(overrides, [&](const std::string& change) { return change.starts_with(key + '='); });
-}
-
-// The options for testing on a table. The run's data.test_examples says nothing of a test file that is given now.
-// `trained`: the run's own.
-config::Options OptionsForTable(const std::filesystem::path& weights, const config::Options& trained,
-                                std::vector<std::string> overrides) {
-  const bool count_is_given = Gives(overrides, "data.test_examples");
-  const bool file_is_given = Gives(overrides, "data.test_file");
-  // That names need a header holds for training: here the encoding knows which columns they are.
-  const bool has_no_header = std::erase(overrides, kNoHeader) > 0;
-  config::Options options = ReadOptions(weights, overrides);
-  RequireSameEncoding(trained, options);
-  if (has_no_header) options.data.header = false;
-  if (file_is_given && !count_is_given) options.data.test_examples = 0;
-  return options;
-}
-
-// `train`: as in ChangedData.
-void WarnOfOtherData(const std::filesystem::path& weights, const data::Dataset* train, const data::Dataset& test,
-                     const Warn& warn) {
-  const RunFolder folder(weights.parent_path());
-  if (weights != folder.weights()) return;
-  const std::string changed = ChangedData(folder, train, test);
-  if (changed.empty()) return;
-  warn(fmt::format("these are not the data that the run was trained on; what differs: {}", changed));
-}
-
-// `other_file`: the user asked for other rows than the run's.
-Evaluation EvaluateOnTable(const std::filesystem::path& weights, const data::TableEncoding& encoding,
-                           const config::Options& options, bool other_file, const Warn& warn) {
-  const at::Device device = PrepareProcess(options);
-  const data::Dataset test = data::LoadTestRows(options.data, encoding);
-  const std::unique_ptr<nn::Model> model = BuildModelFor(test, options, device);
-  LoadWeights(weights, *model);
-  if (!other_file) WarnOfOtherData(weights, nullptr, test, warn);
-  distributed::LocalGroup alone;
-  return Evaluate(*model, test, device, options.run.precision, alone);
-}
-
 }  // namespace
 
 report::RunFooter TrainInto(const RunFolder& folder, Parts& parts, const std::vector<Observer*>& watchers,
@@ -348,30 +292,6 @@ report::RunFooter BranchInto(const std::filesystem::path& path, const Continuati
     const RunFolder folder = writes ? RunFolder::Create(path, /*force=*/false, "--branch") : RunFolder(path);
     return Begin(folder, parts, next.options, header, start, watchers, stop, writes);
   });
-}
-
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
-                           const Warn& warn) {
-  const std::filesystem::path file = WeightsAt(path);
-  const config::Options trained = ReadOptions(file, {});
-  const bool is_of_table = trained.data.name == config::DatasetName::kCsv;
-  if (const auto encoding = ReadTableEncoding(file); encoding && is_of_table) {
-    const config::Options options = OptionsForTable(file, trained, overrides);
-    if (options.data.name == config::DatasetName::kCsv) {
-      return EvaluateOnTable(file, *encoding, options, Gives(overrides, "data.test_file"), warn);
-    }
-  }
-  const config::Options options = ReadOptions(file, overrides);
-  if (is_of_table && options.data.name == config::DatasetName::kCsv) {
-    warn(
-        fmt::format("{} was written before weights held how their table was encoded, so that is measured on the train "
-                    "file again: with another train file than the run's, loss and accuracy are wrong",
-                    file.string()));
-  }
-  Parts parts = Build(options);
-  LoadWeights(file, *parts.model);
-  WarnOfOtherData(file, &parts.data.train, parts.data.test, warn);
-  return Evaluate(*parts.model, parts.data.test, parts.device, options.run.precision, *parts.group);
 }
 
 }  // namespace crescendo::train

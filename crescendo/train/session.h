@@ -7,7 +7,6 @@
 #include "crescendo/config/options.h"
 #include "crescendo/report/record.h"
 #include "crescendo/train/build.h"
-#include "crescendo/train/evaluate.h"
 #include "crescendo/train/observer.h"
 #include "crescendo/train/resume.h"
 #include "crescendo/train/run_folder.h"
@@ -37,12 +36,5 @@ report::RunFooter ResumeIn(const RunFolder& folder, const Continuation& next, co
 report::RunFooter BranchInto(const std::filesystem::path& path, const Continuation& next,
                              const std::vector<Observer*>& watchers, const std::atomic<int>& stop,
                              const distributed::WorkerPlace& place = {});
-
-// Loss and accuracy on the test set of the weights in a file or in a run's folder, with the options they were trained
-// with; `overrides` ("key=value") for what differs here, as data.folder. Other data than those of the run are a
-// warning. The rows of a table become inputs as they did for training, and of it only the test rows are read; weights
-// too old to say how are evaluated by what the train file says now, with a warning.
-Evaluation EvaluateWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
-                           const Warn& warn);
 
 }  // namespace crescendo::train

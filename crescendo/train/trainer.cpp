@@ -54,7 +54,7 @@ Trainer::Trainer(Parts& parts, Examples micro_batch, std::vector<Observer*> obse
                  const RunPosition& start)
     : parts_(parts),
       micro_batch_(parts.options.run.reproducible ? Examples{1} : micro_batch),  // one ghost, the least that there is
-      evaluate_every_(parts.options.run.evaluate_every.Resolve(parts.plan.train_examples().value())),
+      evaluate_every_(parts.options.run.evaluate_every.Resolve(ScaleOf(parts))),
       observers_(std::move(observers)),
       stop_(stop),
       sum_(MakeUpdateSum(*parts.group, *parts.model, parts.options)),

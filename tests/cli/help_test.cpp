@@ -15,7 +15,7 @@ class Program : public ProgramTest {};
 TEST_F(Program, HelpOfEveryCommandHasExamplesThatBeginWithIt) {
   const std::string overview = Crescendo({"--help"}).output;
   for (const std::string command :
-       {"plan", "train", "resume", "eval", "profile", "compare", "report", "digest", "config", "fetch"}) {
+       {"plan", "train", "resume", "eval", "predict", "profile", "compare", "report", "digest", "config", "fetch"}) {
     EXPECT_THAT(overview, HasSubstr("\n  " + command));
     const ProcessResult help = Crescendo({command, "--help"});
     EXPECT_EQ(help.exit_code, 0);
@@ -45,8 +45,9 @@ TEST_F(Program, KnowsTheNearestCommand) {
   EXPECT_EQ(result.errors, "crescendo: there is no command 'trian'; did you mean train?\n");
   result = Crescendo({"frobnicate"});
   EXPECT_EQ(result.exit_code, 2);
-  EXPECT_THAT(result.errors,
-              HasSubstr("there is no command 'frobnicate'; there are plan, train, resume, eval, profile, compare"));
+  EXPECT_THAT(
+      result.errors,
+      HasSubstr("there is no command 'frobnicate'; there are plan, train, resume, eval, predict, profile, compare"));
 }
 
 TEST_F(Program, MissingAndUnknownArgumentsAreNamedWithTheirCommand) {

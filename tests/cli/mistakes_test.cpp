@@ -174,7 +174,7 @@ TEST_F(Mistakes, OneKindOfFileInThePlaceOfAnotherIsToldWithWhatTakesIt) {
   EXPECT_EQ(Crescendo({"compare", "small.toml"}).errors,
             "crescendo: small.toml is a config, and a study is wanted, which has [variants]; `crescendo train "
             "small.toml` trains it\n");
-  for (const char* command : {"eval", "digest", "resume"}) {
+  for (const char* command : {"eval", "predict", "digest", "resume"}) {
     const ProcessResult config = Crescendo({command, "small.toml"});
     EXPECT_EQ(config.exit_code, 2);
     EXPECT_EQ(config.errors,

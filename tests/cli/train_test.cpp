@@ -1,7 +1,9 @@
-// crescendo train and eval: what a run leaves behind, and that its numbers come back.
+// crescendo train, eval and predict: what a run leaves behind, and that its numbers come back.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <map>
+#include <sstream>
 
 #include "tests/cli/program.h"
 
@@ -329,6 +331,58 @@ TEST_F(TrainCommand, EvalMakesNewRowsInputsAsTheTrainRowsWere) {
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.errors,
               AllOf(HasSubstr("data.ignored_columns = [0]: the weights were trained with []"), IsForPeople()));
+}
+
+// What `predict` says of each row agrees with what `eval` says of all, and no label changes it.
+TEST_F(TrainCommand, PredictGivesTheClassOfEachRow) {
+  TrainSmall();
+  int examples = 0;
+  double loss = 0;
+  double accuracy = 0;
+  ASSERT_EQ(std::sscanf(Crescendo({"eval", "run"}).output.c_str(), "test examples %d, loss %lf, accuracy %lf",
+                        &examples, &loss, &accuracy),
+            3);
+  const ProcessResult predicted = Crescendo({"predict", "run", "--probabilities"});
+  EXPECT_EQ(predicted.exit_code, 0) << predicted.errors;
+  const std::vector<std::string> lines = Lines(predicted.output);
+  ASSERT_EQ(lines.size(), 61);
+  EXPECT_EQ(lines[0], "example,class,probability,label,probability of between,probability of right,probability of up");
+  const std::map<std::string, size_t> column_of = {{"between", 4}, {"right", 5}, {"up", 6}};
+  const std::vector<std::string> rows = Lines(Read("table.csv"));
+  std::string unlabelled;
+  int right = 0;
+  double sum = 0;
+  for (size_t i = 0; i < 60; ++i) {
+    std::vector<std::string> fields;
+    std::istringstream line(lines[i + 1]);
+    for (std::string field; std::getline(line, field, ',');) fields.push_back(field);
+    ASSERT_EQ(fields.size(), 7) << lines[i + 1];
+    EXPECT_EQ(fields[0], std::to_string(i));
+    const std::string& row = rows[240 + i];
+    EXPECT_EQ(fields[3], row.substr(row.rfind(',') + 1));
+    EXPECT_EQ(fields[2], fields[column_of.at(fields[1])]);
+    EXPECT_NEAR(std::stod(fields[4]) + std::stod(fields[5]) + std::stod(fields[6]), 1, 1e-5);
+    for (const auto& [name, column] : column_of) EXPECT_LE(std::stod(fields[column]), std::stod(fields[2]));
+    right += fields[1] == fields[3] ? 1 : 0;
+    sum -= std::log(std::stod(fields[column_of.at(fields[3])]));
+    unlabelled += row.substr(0, row.rfind(',')) + "\n";
+  }
+  EXPECT_NEAR(100.0 * right / 60, accuracy, 0.006);
+  EXPECT_NEAR(sum / 60, loss, 1e-4);
+
+  folder_.Write("new.csv", unlabelled);
+  fs::remove(folder_ / "table.csv");
+  const ProcessResult other = Crescendo({"predict", "run", "data.test_file=new.csv", "--out", "classes.csv"});
+  EXPECT_EQ(other.exit_code, 0) << other.errors;
+  EXPECT_EQ(other.output, "");
+  const std::vector<std::string> of_new = Lines(Read("classes.csv"));
+  ASSERT_EQ(of_new.size(), 61);
+  EXPECT_EQ(of_new[0], "example,class,probability");
+  for (size_t i = 1; i < lines.size(); ++i) EXPECT_THAT(lines[i], StartsWith(of_new[i] + ","));
+
+  const ProcessResult overwriting = Crescendo({"predict", "run", "data.test_file=new.csv", "--out", "small.toml"});
+  EXPECT_EQ(overwriting.exit_code, 2);
+  EXPECT_THAT(overwriting.errors, AllOf(HasSubstr("small.toml"), IsForPeople()));
 }
 
 // Names are needed to say which columns are which, once. The run's number of test rows is of its own test file.

@@ -58,6 +58,7 @@ std::vector<std::vector<std::string>> EverySchedule() {
       {config::Shape::kRestarts, {"reference.period=1ep"}},
       {config::Shape::kOneCycle, {"reference.rise=1ep"}},
       {config::Shape::kTrapezoid, {"reference.decay_begin=1ep"}},
+      {config::Shape::kInverseSqrt, {"reference.decay_begin=1ep"}},
       {config::Shape::kTable, {R"(reference.table=[["0ep", 0.05], ["1ep", 0.01]])"}}};
   std::vector<std::vector<std::string>> schedules = {{},
                                                      {"schedule.policy=decay"},

@@ -146,7 +146,7 @@ TEST(PaperStudies, SmallOnesKeepTheRatiosOfTheirSiblings) {
       ASSERT_EQ(few.boundaries.size(), 3);
       ASSERT_EQ(many.boundaries.size(), 3);
       for (size_t k = 0; k < 3; ++k) {
-        EXPECT_EQ(many.boundaries[k].Resolve(kCifar10).value(), 10 * few.boundaries[k].Resolve(kCifar10).value());
+        EXPECT_EQ(many.boundaries[k].Resolve({kCifar10}).value(), 10 * few.boundaries[k].Resolve({kCifar10}).value());
       }
       ASSERT_EQ(ours.phases().size(), theirs.phases().size());
       for (size_t k = 0; k < ours.phases().size(); ++k) {

@@ -1,4 +1,4 @@
-#include "crescendo/data/table.h"
+#include "crescendo/base/csv_table.h"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,8 @@
 #include <utility>
 
 #include "crescendo/base/error.h"
-#include "crescendo/data/unpacked_file.h"
 
-namespace crescendo::data {
+namespace crescendo {
 namespace {
 
 constexpr bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
@@ -20,8 +19,8 @@ std::string_view WithoutBlanks(std::string_view text) {
 }
 
 [[noreturn]] void Fail(const std::filesystem::path& path, int64_t line, int64_t column, std::string_view problem) {
-  throw UserError(fmt::format("{}, line {}, column {} ({} in the config, which counts from 0): {}", path.string(), line,
-                              column + 1, column, problem));
+  throw UserError(
+      fmt::format("{}, line {}, column {} ({}, counted from 0): {}", path.string(), line, column + 1, column, problem));
 }
 
 struct Separator {
@@ -51,9 +50,9 @@ const Separator* LikelySeparator(std::string_view line) {
 
 // visit(line, number, is_header) for each line that holds a row, or names.
 template <class Visitor>
-void ForEachRow(std::string& text, const config::DataOptions& options, Visitor&& visit) {
+void ForEachRow(std::string& text, const CsvTable::Form& form, Visitor&& visit) {
   constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
-  bool header = options.header;
+  bool header = form.header;
   int64_t number = 0;
   for (size_t begin = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
@@ -62,7 +61,7 @@ void ForEachRow(std::string& text, const config::DataOptions& options, Visitor&&
     begin = end + 1;
     ++number;
     if (WithoutBlanks(view).empty()) continue;
-    if (!options.comment.empty() && view.starts_with(options.comment)) continue;
+    if (!form.comment.empty() && view.starts_with(form.comment)) continue;
     visit(line, number, std::exchange(header, false));
   }
 }
@@ -112,10 +111,17 @@ void AppendFields(std::span<char> line, int64_t number, const std::filesystem::p
 
 }  // namespace
 
-Table::Table(const std::filesystem::path& path, const config::DataOptions& options)
-    : path_(path), text_(std::make_unique<std::string>(ReadUnpackedFile(path))) {
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return out + '"';
+}
+
+CsvTable::CsvTable(std::filesystem::path path, std::string text, const Form& form)
+    : path_(std::move(path)), text_(std::make_unique<std::string>(std::move(text))) {
   Line first{};  // of names or fields
-  ForEachRow(*text_, options, [&](std::span<char> line, int64_t number, bool is_header) {
+  ForEachRow(*text_, form, [&](std::span<char> line, int64_t number, bool is_header) {
     std::vector<std::string_view>& fields = is_header ? names_ : fields_;
     const size_t before = fields.size();
     AppendFields(line, number, path_, fields);
@@ -128,21 +134,20 @@ Table::Table(const std::filesystem::path& path, const config::DataOptions& optio
       throw UserError(
           fmt::format("{}, line {}: the row has {} {}, the first row (line {}) has {}{}", path_.string(), number,
                       read.fields, read.fields == 1 ? "column" : "columns", lines_.front(), columns_,
-                      options.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
+                      form.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
     }
     lines_.push_back(number);
   });
   if (lines_.empty()) throw UserError(fmt::format("{} holds no rows", path_.string()));
   if (columns_ == 1) {
     if (const Separator* separator = LikelySeparator(first.text)) FailForSeparator(path_, first.number, *separator);
-    throw UserError(
-        fmt::format("{}: every row has one column, and a table needs a label and an input, with a comma between them",
-                    path_.string()));
+    throw UserError(fmt::format("{}: every row has one column, and a table needs two or more, with commas between them",
+                                path_.string()));
   }
 }
 
-void Table::FailAt(int64_t row, int64_t column, std::string_view problem) const {
+void CsvTable::FailAt(int64_t row, int64_t column, std::string_view problem) const {
   Fail(path_, lines_[row], column, problem);
 }
 
-}  // namespace crescendo::data
+}  // namespace crescendo
