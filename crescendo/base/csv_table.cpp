@@ -131,19 +131,21 @@ CsvTable::CsvTable(std::filesystem::path path, std::string text, const Form& for
     if (lines_.empty()) columns_ = read.fields;
     RequireSameSeparator(path_, first, read);
     if (read.fields != columns_) {
-      throw UserError(
-          fmt::format("{}, line {}: the row has {} {}, the first row (line {}) has {}{}", path_.string(), number,
-                      read.fields, read.fields == 1 ? "column" : "columns", lines_.front(), columns_,
-                      form.comment.empty() ? "; if this is a comment, say how comments begin: data.comment" : ""));
+      throw UserError(fmt::format("{}, line {}: the row has {} {}, the first row (line {}) has {}{}", path_.string(),
+                                  number, read.fields, read.fields == 1 ? "column" : "columns", lines_.front(),
+                                  columns_,
+                                  form.comment.empty() && !form.comment_option.empty()
+                                      ? "; if this is a comment, say how comments begin: " + form.comment_option
+                                      : ""));
     }
     lines_.push_back(number);
   });
-  if (lines_.empty()) throw UserError(fmt::format("{} holds no rows", path_.string()));
-  if (columns_ == 1) {
-    if (const Separator* separator = LikelySeparator(first.text)) FailForSeparator(path_, first.number, *separator);
-    throw UserError(fmt::format("{}: every row has one column, and a table needs two or more, with commas between them",
-                                path_.string()));
+  if (lines_.empty()) {
+    throw UserError(
+        fmt::format("{} holds no rows{}", path_.string(), names_.empty() ? "" : " below the names of its columns"));
   }
+  const Separator* separator = columns_ == 1 ? LikelySeparator(first.text) : nullptr;
+  if (separator != nullptr) FailForSeparator(path_, first.number, *separator);
 }
 
 void CsvTable::FailAt(int64_t row, int64_t column, std::string_view problem) const {

@@ -19,11 +19,12 @@ namespace crescendo {
 class CsvTable {
  public:
   struct Form {
-    bool header = false;       // the first line that holds anything names the columns
-    std::string comment = {};  // what a comment line begins with; "": there are none
+    bool header = false;              // the first line that holds anything names the columns
+    std::string comment = {};         // what a comment line begins with; "": there are none
+    std::string comment_option = {};  // the option that would say so, for messages
   };
 
-  // `path` is what messages call the text. UserError, with line and column, where there is no row or only one column,
+  // `path` is what messages call the text. UserError, with line and column, where there is no row,
   // for rows of different lengths, rows that are not separated by commas, and unfinished quotes.
   CsvTable(std::filesystem::path path, std::string text, const Form& form);
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <fstream>
+#include <string>
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/writable.h"
@@ -15,11 +17,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Of tables that `report` and `predict` write.
+bool BeginsLikeOurs(const fs::path& csv) {
+  std::string line;
+  std::getline(std::ifstream(csv), line);
+  return line.empty() || line.starts_with("variant,seed,state,") || line.starts_with("example,class,probability");
+}
+
 bool MayBeOurs(const fs::path& path) {
   constexpr std::array<std::string_view, 6> kEndings = {".svg", ".html", ".md", ".csv", ".json", ".txt"};
   const std::string ending = path.extension().string();
   const bool of_a_run = fs::exists(train::RunFolder(fs::absolute(path).parent_path()).config());
-  return std::ranges::find(kEndings, ending) != kEndings.end() && !of_a_run;
+  if (std::ranges::find(kEndings, ending) == kEndings.end() || of_a_run) return false;
+  // The user's own data are tables too.
+  return ending != ".csv" || BeginsLikeOurs(path);
 }
 
 }  // namespace
@@ -35,7 +46,7 @@ void RequireOutput(std::string_view flag, const std::string& path) {
   RequireWritable(flag, path);
   if (fs::exists(path) && !MayBeOurs(path)) {
     throw UserError(
-        fmt::format("{} {}: there is such a file, which is no chart or report; give another name", flag, path));
+        fmt::format("{} {}: there is such a file, which crescendo has not made; give another name", flag, path));
   }
 }
 

@@ -69,7 +69,8 @@ inline constexpr auto kEnumCases<config::Shape> = std::to_array<EnumCase<config:
     {config::Shape::kTrapezoid, "trapezoid",
      "stays, then from decay_begin falls in a straight line; with warmup: warm-up, stable, decay"},
     {config::Shape::kInverseSqrt, "inverse_sqrt",
-     "stays, then from decay_begin falls with the root of the position; with a warmup of that length: Vaswani et al. "
+     "stays, then from decay_begin falls as one over the root of the position; with a warmup of that length: Vaswani "
+     "et al. "
      "2017"},
     {config::Shape::kTable, "table", "given by table"},
 });

@@ -11,6 +11,7 @@
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
 #include "crescendo/base/nearest_name.h"
+#include "crescendo/config/describe.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/config/layers.h"
 #include "crescendo/config/position_table_file.h"
@@ -132,9 +133,9 @@ std::string ReadValue(const Layer&, const Statement& statement, T& value, const 
 std::string ReadValue(const Layer& layer, const Statement& statement, PositionTable& value,
                       const Description& description) {
   const auto* file = statement.value->as_string();
-  if (file == nullptr) return ReadField(*statement.value, value, description);
+  if (file == nullptr || file->get().empty()) return ReadField(*statement.value, value, description);
   try {
-    value = ReadPositionTable(layer.folder / file->get(), statement.key);
+    value = ReadPositionTable(layer.folder / file->get(), statement.key, description);
     return "";
   } catch (const UserError& error) {
     return error.what();
@@ -159,9 +160,8 @@ void ReadStatement(const Layer& layer, const Statement& statement, T& value, con
   const std::vector<double> numbers = NumbersIn(value);
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (description.minimum <= numbers[i] && numbers[i] <= description.maximum) continue;
-    const std::string which = statement.value->is_array() || numbers.size() > 1
-                                  ? fmt::format("item {}, {}: ", i + 1, NumberText(numbers[i]))
-                                  : "";
+    const std::string which =
+        statement.value->is_array() ? fmt::format("item {}, {}: ", i + 1, NumberText(numbers[i])) : "";
     fail(fmt::format("{}it must be {}", which, BoundsText(description)));
   }
   if constexpr (std::is_same_v<T, std::string>) {
@@ -273,6 +273,22 @@ void RetireOrRefuse(const Options& options, StatedByKey& stated) {
   }
 }
 
+// A table's file may hold more than a config can, and the config that a run keeps has to be read again.
+void RequireConfigSize(const Options& options) {
+  const size_t size = ToToml(options).size();
+  if (size <= kLargestText) return;
+  std::string tables;
+  VisitFields(options, [&](const std::string& key, const auto& value, const Description&) {
+    if constexpr (std::is_same_v<std::decay_t<decltype(value)>, PositionTable>) {
+      if (!value.empty()) tables += fmt::format("{}{} has {} rows", tables.empty() ? "" : ", ", key, value.size());
+    }
+  });
+  throw UserError(
+      fmt::format("{}: with all its tables the config has {} bytes, and it may have {}: {}; keep every tenth "
+                  "row, say",
+                  options.places.find("")->second, size, kLargestText, tables));
+}
+
 Options Load(std::vector<Layer> layers, const std::string& source_name) {
   StatedByKey stated;
   Options options;
@@ -298,6 +314,7 @@ Options Load(std::vector<Layer> layers, const std::string& source_name) {
     options.data.flip = false;
   }
   Validate(options);
+  RequireConfigSize(options);
   return options;
 }
 

@@ -125,6 +125,7 @@ TEST(Load, SaysWhatWouldWorkForValuesOfAWrongType) {
   EXPECT_EQ(Refusal("[schedule]\nlength = 200"),
             "x.toml:2:10: schedule.length = 200: a position needs a unit: \"200ep\" (epochs), \"200sp\" "
             "(samples) or \"200ba\" (batches of the reference)");
+  EXPECT_THAT(Refusal("[schedule]\nlength = 1.5"), HasSubstr("\"1.5ep\" (epochs) or \"1.5sp\" (samples)"));
   EXPECT_EQ(Refusal("[schedule]\nlength = '200'"),
             "x.toml:2:10: schedule.length = \"200\": it must be a position: epochs such as \"60ep\", samples such as "
             "\"3000sp\", \"40ksp\", \"10.24Msp\", or batches of the reference such as \"500ba\"");

@@ -307,8 +307,8 @@ struct ReferenceOptions {
            .only_with = "shape = trapezoid inverse_sqrt"});
     visit("table", self.table,
           {.unit = "[position, learning rate]",
-           .sentence = "the learning rate at positions, the first at 0; or the path of a CSV file, a log for "
-                       "example, with a column step, epoch or sample and one learning_rate, lr or value",
+           .sentence = "the learning rate at positions, the first at 0; or the path of a CSV file, relative to the "
+                       "config, with a column step, epoch or sample and one learning_rate, lr or value",
            .minimum = 0,
            .maximum = kMaximumRate,
            .only_with = "shape = table"});

@@ -10,7 +10,6 @@
 namespace crescendo::config {
 namespace {
 
-constexpr size_t kLargestText = size_t{1} << 20;
 // An option has two; a variant's, three or four.
 constexpr int kMostParts = 32;
 

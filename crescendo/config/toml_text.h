@@ -5,10 +5,14 @@
 
 #include <toml++/toml.h>
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace crescendo::config {
+
+// In bytes, of a config.
+inline constexpr size_t kLargestText = size_t{1} << 20;
 
 // UserError that begins with NAME:LINE:COLUMN where it is not TOML, where a key has too many parts, and without a place
 // where the text is larger than any config: both are refused before they are parsed, since the parser calls itself for

@@ -307,16 +307,19 @@ class Validator {
     if (std::ranges::all_of(table, [](const auto& entry) { return entry.second == 0; })) {
       Fail("reference.table", "reference.table: every learning rate is 0");
     }
-    for (size_t i = 1; i < table.size(); ++i) RequireOrder("reference.table", table[i - 1].first, table[i].first);
-    // With interpolation the last position may be the end itself.
-    if (Compare(table.back().first, options_.schedule.length) == std::partial_ordering::greater) {
-      FailBeyondEnd("reference.table", table.back().first);
-    }
+    RequireTableOrder("reference.table", table);
   }
 
   void CheckMomentumTable(std::string_view key, const PositionTable& table) const {
+    if (!table.empty()) RequireTableOrder(key, table);
+  }
+
+  // The last position may be the end itself: a straight line goes there, and logs end so.
+  void RequireTableOrder(std::string_view key, const PositionTable& table) const {
     for (size_t i = 1; i < table.size(); ++i) RequireOrder(key, table[i - 1].first, table[i].first);
-    for (const auto& [position, momentum] : table) RequireBeforeEnd(key, position);
+    if (Compare(table.back().first, options_.schedule.length) == std::partial_ordering::greater) {
+      FailBeyondEnd(key, table.back().first);
+    }
   }
 
   void RequireLength(std::string_view key, const Position& length, std::string_view hint) const {

@@ -81,12 +81,12 @@ std::string Read(const toml::node& node, Position& value) {
   const auto number = node.is_number() ? node.value<double>() : std::nullopt;
   if (number && *number > 0 && std::isfinite(*number)) {
     const bool is_whole = *number == std::floor(*number);
-    return fmt::format(
-        "a position needs a unit: \"{}\" (epochs), \"{}\" (samples){}",
-        ToText(Position{*number, Position::Unit::kEpochs}), ToText(Position{*number, Position::Unit::kExamples}),
-        is_whole
-            ? fmt::format(R"( or "{}" (batches of the reference))", ToText(Position{*number, Position::Unit::kBatches}))
-            : "");
+    const std::string batches = is_whole ? fmt::format(R"( or "{}" (batches of the reference))",
+                                                       ToText(Position{*number, Position::Unit::kBatches}))
+                                         : "";
+    return fmt::format("a position needs a unit: \"{}\" (epochs){} \"{}\" (samples){}",
+                       ToText(Position{*number, Position::Unit::kEpochs}), is_whole ? "," : " or",
+                       ToText(Position{*number, Position::Unit::kExamples}), batches);
   }
   const auto position = ParsePosition(number == 0.0 ? "0" : node.value_or(std::string_view()));
   if (!position)

@@ -23,7 +23,8 @@ struct Scale {
 };
 
 // A place or a length in training: "60ep" (epochs, may be fractional), in samples "3000sp", "40ksp", "10.24Msp",
-// "1Gsp", or "500ba" (batches: updates of the reference, whole ones).
+// "1Gsp", or "500ba" (batches: whole updates of the reference, from the beginning of training; as a length, that of the
+// first so many).
 struct Position {
   enum class Unit { kEpochs, kExamples, kBatches };
   double amount = 0;

@@ -245,13 +245,21 @@ void MeasureScale(const std::vector<double>& values, ColumnEncoding& encoding) {
 }
 
 // inputs: zeros [N, F]; writes input number `input` of each row.
-void EncodeNumbers(const std::vector<double>& values, const ColumnEncoding& encoding, int64_t input,
-                   at::Tensor& inputs) {
+void EncodeNumbers(const Rows& rows, int64_t column, const std::string& missing, const ColumnEncoding& encoding,
+                   int64_t input, at::Tensor& inputs) {
+  const std::vector<double> values = ParseColumn(rows, column, missing);
   if (encoding.deviation == 0) return;
   float* target = inputs.mutable_data_ptr<float>() + input;
-  for (size_t i = 0; i < values.size(); ++i) {
-    if (!std::isnan(values[i]))
-      target[i * inputs.size(1)] = static_cast<float>((values[i] - encoding.mean) / encoding.deviation);
+  for (int64_t i = 0; i < rows.size; ++i) {
+    if (std::isnan(values[i])) continue;
+    const auto scaled = static_cast<float>((values[i] - encoding.mean) / encoding.deviation);
+    if (!std::isfinite(scaled)) {
+      rows.FailAt(i, column,
+                  fmt::format("'{}' is too large beside the train set's numbers, whose mean is {:.6g} and "
+                              "deviation {:.6g}",
+                              rows.Field(i, column), encoding.mean, encoding.deviation));
+    }
+    target[i * inputs.size(1)] = scaled;
   }
 }
 
@@ -314,7 +322,7 @@ Dataset Encode(const Rows& rows, const TableEncoding& encoding, Labels labels = 
   for (const ColumnEncoding& of_column : encoding.columns) {
     switch (of_column.use) {
       case ColumnUse::kNumber:
-        EncodeNumbers(ParseColumn(rows, column, encoding.missing), of_column, input, data.inputs);
+        EncodeNumbers(rows, column, encoding.missing, of_column, input, data.inputs);
         ++input;
         break;
       case ColumnUse::kCategory:
@@ -348,9 +356,14 @@ Layout LayoutOf(const CsvTable& table) {
   return {table.path().string(), {table.names().begin(), table.names().end()}, table.columns()};
 }
 
+// The place of the label's column.
+int64_t LabelColumn(const TableEncoding& encoding) {
+  return std::ranges::find(encoding.columns, ColumnUse::kLabel, &ColumnEncoding::use) - encoding.columns.begin();
+}
+
 Layout WithoutLabel(Layout layout, const TableEncoding& encoding) {
-  const auto label = std::ranges::find(encoding.columns, ColumnUse::kLabel, &ColumnEncoding::use);
-  if (!layout.names.empty()) layout.names.erase(layout.names.begin() + (label - encoding.columns.begin()));
+  const int64_t label = LabelColumn(encoding);
+  if (label < std::ssize(layout.names)) layout.names.erase(layout.names.begin() + label);
   --layout.columns;
   return layout;
 }
@@ -421,8 +434,14 @@ struct Tables {
   }
 };
 
-CsvTable ReadTable(const std::string& file, const config::DataOptions& options) {
-  return {file, ReadUnpackedFile(file), {.header = options.header, .comment = options.comment}};
+CsvTable ReadTable(const std::string& file, const config::DataOptions& options, int64_t least_columns = 2) {
+  CsvTable table(file, ReadUnpackedFile(file),
+                 {.header = options.header, .comment = options.comment, .comment_option = "data.comment"});
+  if (table.columns() < least_columns) {
+    throw UserError(fmt::format(
+        "{}: every row has one column, and a table needs a label and an input, with a comma between them", file));
+  }
+  return table;
 }
 
 Tables ReadTables(const config::DataOptions& options) {
@@ -462,20 +481,30 @@ DatasetPair LoadTable(const config::DataOptions& options) {
   return data;
 }
 
-Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding, Labels labels) {
+TestRows LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding, Labels labels) {
   const bool of_train_file = options.test_file.empty();
   if (of_train_file) {
     RequireTrainFile(options);
     RequireTestRows(options);
   }
   const std::string& file = of_train_file ? options.train_file : options.test_file;
-  const CsvTable table = ReadTable(file, options);
-  Layout expected{"the table that was trained on", encoding.header, std::ssize(encoding.columns)};
-  if (labels == Labels::kOptional && table.columns() == expected.columns - 1)
+  const int64_t columns = std::ssize(encoding.columns);
+  const CsvTable table = ReadTable(file, options, labels == Labels::kRequired ? 2 : 1);
+  TestRows test;
+  Layout expected{"the table that was trained on", encoding.header, columns};
+  if (labels == Labels::kOptional && table.columns() == columns - 1) {
     expected = WithoutLabel(expected, encoding);
+    if (table.names().empty() || expected.names.empty()) {
+      test.warnings.push_back(fmt::format(
+          "{} has one column less than the table that was trained on: that of the label, column {}, is taken to be the "
+          "one that is missing",
+          file, LabelColumn(encoding) + 1));
+    }
+  }
   RequireLayout(table, expected);
   const int64_t count = ExamplesToUse(options.test_examples, table.rows(), "data.test_examples", file);
-  return Encode({&table, of_train_file ? table.rows() - count : 0, count}, encoding, labels);
+  test.rows = Encode({&table, of_train_file ? table.rows() - count : 0, count}, encoding, labels);
+  return test;
 }
 
 }  // namespace crescendo::data

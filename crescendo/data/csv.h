@@ -28,10 +28,15 @@ inline constexpr int64_t kNoLabel = -1;
 
 // The test rows alone, made into inputs and classes as the train rows of a run were: those of data.test_file, or the
 // last data.test_examples of data.train_file. Names of a header are compared with those of `encoding`, where both have
-// some. With Labels::kOptional the column of the label may be missing from the table, and a label may be empty or one
-// that no train row has: its number is then kNoLabel.
-Dataset LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding,
-                     Labels labels = Labels::kRequired);
+// some; `warnings` says where they could not be, and a column of labels seems to be left out. With Labels::kOptional
+// the column of the label may be missing from the table, and a label may be empty or one that no train row has: its
+// number is then kNoLabel.
+struct TestRows {
+  Dataset rows;
+  std::vector<std::string> warnings;
+};
+TestRows LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding,
+                      Labels labels = Labels::kRequired);
 
 // The number of train rows that LoadTable would give. UserError also for columns that the table does not have.
 int64_t CountTrainRows(const config::DataOptions& options);

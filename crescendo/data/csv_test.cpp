@@ -128,7 +128,7 @@ TEST(Csv, SaysWhereATableIsWrong) {
   options.categorical_columns = {9};
   EXPECT_THAT(UserErrorOf([&] { CountTrainExamples(options); }), HasSubstr("data.categorical_columns names column 9"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("holds no rows"));
-  EXPECT_THAT(error_of("1\n2\n"), EndsWith("with commas between them"));
+  EXPECT_THAT(error_of("1\n2\n"), EndsWith("with a comma between them"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.Write("t.csv", "1,a\n2,b\n")), 1); }),
               HasSubstr("data.test_file"));
   EXPECT_THAT(UserErrorOf([&] { LoadDatasets(Csv(folder.path() / "none.csv"), 1); }), HasSubstr("none.csv"));
@@ -229,7 +229,7 @@ TEST(Csv, TestRowsAloneAreMadeInputsAsTheTrainRowsWere) {
   options.header = true;
   options.categorical_columns = {1};
   const DatasetPair data = LoadDatasets(options, 1);
-  const auto test_rows = [&] { return LoadTestRows(options, ParseTableEncoding(ToJsonText(*data.table))); };
+  const auto test_rows = [&] { return LoadTestRows(options, ParseTableEncoding(ToJsonText(*data.table))).rows; };
 
   options.train_file = "nowhere.csv";
   EXPECT_EQ(Values<float>(test_rows().inputs), Values<float>(data.test.inputs)) << "the same bits";
@@ -274,7 +274,9 @@ TEST(Csv, RowsToPredictNeedNoLabel) {
   options.test_examples = 0;
   const auto rows_of = [&](const std::string& text) {
     options.test_file = folder.Write("new.csv", text);
-    return LoadTestRows(options, encoding, Labels::kOptional);
+    const TestRows test = LoadTestRows(options, encoding, Labels::kOptional);
+    EXPECT_THAT(test.warnings, options.header ? testing::SizeIs(0) : testing::SizeIs(1));
+    return test.rows;
   };
   const Dataset labelled = rows_of("size,class,colour\n5,no,red\n1,,blue\n1,?,blue\n3,perhaps,red\n");
   EXPECT_THAT(Values<int64_t>(labelled.labels), ElementsAre(0, kNoLabel, kNoLabel, kNoLabel));
@@ -286,6 +288,12 @@ TEST(Csv, RowsToPredictNeedNoLabel) {
   EXPECT_THAT(UserErrorOf([&] { rows_of("size,class\n5,no\n"); }),
               HasSubstr("column 2 (1, counted from 0) is \"class\""));
   EXPECT_THAT(UserErrorOf([&] { LoadTestRows(options, encoding); }), HasSubstr("new.csv has 2 columns, but the table"));
+  EXPECT_THAT(
+      UserErrorOf([&] { rows_of("size,colour\n1e39,red\n"); }),
+      HasSubstr("line 2, column 1 (0, counted from 0): '1e39' is too large beside the train set's numbers, whose "
+                "mean is 3 and deviation 2"));
+  options.header = false;  // so the names cannot tell that it is the label's column which is missing
+  EXPECT_EQ(Values<float>(rows_of("5,red\n1,blue\n1,blue\n3,red\n").inputs), Values<float>(labelled.inputs));
 }
 
 TEST(Csv, NumbersThatHaveNoMeanAreAnError) {

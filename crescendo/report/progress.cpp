@@ -154,6 +154,7 @@ void Progress::Resume(const ResumeRecord& record) {
   updates_ = record.updates;
   train_seconds_ = record.train_seconds;
   busy_since_ = clock_();
+  if (record.evaluation.updates > schedule::Updates{0}) view_.test_accuracy = record.evaluation.accuracy;
   Note(fmt::format("resumed after {} of {} updates, {} examples", WithThousands(updates_.value()),
                    WithThousands(view_.total_updates), WithThousands(examples_.value())));
 }

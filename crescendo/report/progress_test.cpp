@@ -244,6 +244,22 @@ TEST(Progress, OfAResumedRunThatOnlyHasToBeTestedIsAtItsEnd) {
               AllOf(HasSubstr("100%  phase 4/4  epoch 204.80/204.8"), EndsWith("test 50.00%")));
 }
 
+TEST(Progress, OfAResumedRunKnowsTheLastTestBefore) {
+  const LogFile log;
+  const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));
+  Progress progress(plan, log.descriptor());
+  ResumeRecord resume;
+  resume.updates = Updates{500};
+  resume.examples = plan.At(resume.updates).end - Examples{128};
+  resume.evaluation.updates = Updates{391};
+  resume.evaluation.accuracy = 0.25;
+  progress.Resume(resume);
+  UpdateRecord update;
+  update.setting = plan.At(resume.updates);
+  progress.Update(update);
+  EXPECT_THAT(Lines(log.Text()).back(), AllOf(HasSubstr("update 501/"), EndsWith("test 25.00%")));
+}
+
 TEST(Progress, InAFileSaysNothingTwice) {
   const LogFile log;
   const Plan plan = MakePlan(PaperRequest(Policy::kGrow, 5'120));

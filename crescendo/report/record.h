@@ -44,12 +44,22 @@ struct RunHeader : Sitting {
   schedule::Examples begin_examples;
 };
 
+struct EvaluationRecord {
+  schedule::Updates updates;    // done so far
+  schedule::Examples examples;  // seen so far
+  double epoch = 0;
+  double loss = 0;           // mean over the test set
+  double accuracy = 0;       // share of the test set, 0 to 1
+  double train_seconds = 0;  // training time so far, without evaluations
+};
+
 // A run goes on after it was stopped, from its checkpoint at this position.
 struct ResumeRecord : Sitting {
   schedule::Updates updates;
   schedule::Examples examples;
   double train_seconds = 0;
-  std::string changes;  // options that differ from before, "key=value" by spaces; "" where none does
+  std::string changes;          // options that differ from before, "key=value" by spaces; "" where none does
+  EvaluationRecord evaluation;  // the last before, updates 0 where there was none; not written to the log again
 };
 
 // Of one of several workers, at an update.
@@ -67,15 +77,6 @@ struct UpdateRecord {
   double seconds = 0;                 // training time so far, without evaluations
   double loader_wait_seconds = 0;     // of that, waiting for examples; worker 0's
   std::vector<WorkerRecord> workers;  // by number; none where there is only one
-};
-
-struct EvaluationRecord {
-  schedule::Updates updates;    // done so far
-  schedule::Examples examples;  // seen so far
-  double epoch = 0;
-  double loss = 0;           // mean over the test set
-  double accuracy = 0;       // share of the test set, 0 to 1
-  double train_seconds = 0;  // training time so far, without evaluations
 };
 
 enum class RunEnd { kFinished, kInterrupted, kFailed };

@@ -192,10 +192,14 @@ std::vector<std::string> Failures(const StudyResults& results) {
   std::vector<std::string> sentences;
   for (const StudyVariant& variant : results.variants) {
     for (const StudyRun& run : variant.runs) {
-      if (run.state != RunState::kFailed && run.state != RunState::kCrashed) continue;
-      std::string reason = run.reason;
-      std::ranges::replace(reason, '\n', ' ');
-      sentences.push_back(fmt::format("{}, seed {} {}: {}", variant.name, run.seed, NameOf(run.state), reason));
+      if (run.state == RunState::kFailed || run.state == RunState::kCrashed) {
+        std::string reason = run.reason;
+        std::ranges::replace(reason, '\n', ' ');
+        sentences.push_back(fmt::format("{}, seed {} {}: {}", variant.name, run.seed, NameOf(run.state), reason));
+      }
+      for (const std::string& earlier : run.earlier) {
+        sentences.push_back(fmt::format("{}, seed {}, before it was run again, {}", variant.name, run.seed, earlier));
+      }
     }
   }
   return sentences;

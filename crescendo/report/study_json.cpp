@@ -90,7 +90,11 @@ void AddCurves(const VariantCurves& curves, const std::string& prefix, Json& jso
 }
 
 Json RunJson(const StudyRun& run) {
-  Json json = {{"seed", run.seed}, {"state", NameOf(run.state)}, {"reason", run.reason}, {"folder", run.folder}};
+  Json json = {{"seed", run.seed},
+               {"state", NameOf(run.state)},
+               {"reason", run.reason},
+               {"earlier", run.earlier},
+               {"folder", run.folder}};
   if (!run.log) return json;
   const auto part = [](const Sitting& sitting) -> Json {
     return {{"started", sitting.started},

@@ -10,7 +10,7 @@
 
 #include "crescendo/base/error.h"
 #include "crescendo/base/file.h"
-#include "crescendo/config/digest.h"
+#include "crescendo/config/difference.h"
 #include "crescendo/config/fields.h"
 #include "crescendo/report/shared_gpu.h"
 #include "crescendo/report/statistics.h"
@@ -197,8 +197,10 @@ void AddOutcomes(const StudyVariant& variant, VariantSummary& summary) {
 std::vector<OptionDifference> Differences(const StudyResults& results) {
   std::vector<std::map<std::string, std::string>> texts;
   for (const StudyVariant& variant : results.variants) {
-    texts.push_back(config::LearnedSettings(variant.options));
-    texts.back().erase("run.seed");
+    texts.push_back(config::SettingsOf(variant.options));
+    std::erase_if(texts.back(), [](const auto& setting) {
+      return setting.first == "run.seed" || config::EffectOf(setting.first) == config::Effect::kNothing;
+    });
   }
   std::vector<OptionDifference> differences;
   for (const std::string& key : config::AllKeys()) {

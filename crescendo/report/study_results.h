@@ -21,8 +21,9 @@ struct StudyRun {
   int64_t seed = 0;
   std::string folder;
   RunState state = RunState::kWaiting;
-  std::string reason;           // of a failure or crash
-  std::optional<RunCurve> log;  // none before it began
+  std::string reason;                     // of a failure or crash
+  std::optional<RunCurve> log;            // none before it began
+  std::vector<std::string> earlier = {};  // tries that failed before it was run again: "crashed: signal 9 (Killed)"
 };
 
 struct StudyVariant {
@@ -78,7 +79,8 @@ struct VariantSummary {
   VariantCurves failed_curves;                   // of those that failed or crashed: they may go anywhere
 };
 
-// An option in which the variants differ: its key, and its value in each, as TOML; "" where it means nothing there.
+// An option in which the variants differ, be it in the last bits: its key, and its value in each, as TOML; "" where it
+// means nothing there.
 struct OptionDifference {
   std::string key;
   std::vector<std::string> values;

@@ -242,6 +242,30 @@ TEST(WorkerEstimate, OfOneBatchIsNotKnown) {
   EXPECT_TRUE(estimate.known());
 }
 
+// The last option changes nothing but the order of sums, the one that is left out not even that.
+TEST(StudySummary, ConfigDifferencesAreAllThatTouchTheRun) {
+  StudyResults study = FixtureStudy();
+  const size_t before = Summarize(study).differences.size();
+  study.variants[1].options.run.micro_batch = 64;
+  study.variants[1].options.run.log_every = 100;
+  const auto differences = Summarize(study).differences;
+  ASSERT_EQ(differences.size(), before + 1);
+  EXPECT_EQ(differences.back().key, "run.micro_batch");
+  EXPECT_THAT(differences.back().values, ElementsAre("\"auto\"", "64", "\"auto\"", "\"auto\""));
+}
+
+TEST(StudyText, TellsTriesThatFailedBefore) {
+  StudyResults results = FixtureStudy();
+  results.variants[1].runs[2].earlier = {"crashed: signal 9 (Killed)", "failed: the loss is nan"};
+  const StudySummary summary = Summarize(results);
+  EXPECT_THAT(StudyTable(results, summary),
+              HasSubstr("  hybrid, seed 3, before it was run again, crashed: signal 9 (Killed)\n"
+                        "  hybrid, seed 3, before it was run again, failed: the loss is nan\n"));
+  EXPECT_THAT(StudyMarkdown(results, summary), HasSubstr("- hybrid, seed 3, before it was run again, crashed: "));
+  EXPECT_THAT(StudyCsv(results), HasSubstr(",crashed: signal 9 (Killed); failed: the loss is nan\n"));
+  EXPECT_THAT(StudyJson(results, summary), HasSubstr("crashed: signal 9 (Killed)"));
+}
+
 TEST(StudyText, ShowsAllThatEndedAndWhatItMeans) {
   const StudyResults results = FixtureStudy();
   const std::string table = StudyTable(results, Summarize(results));
@@ -379,9 +403,9 @@ TEST(StudyText, CsvHasARowPerRunWhateverBecameOfIt) {
   results.variants[3].runs.back().reason = "said \"no\",\nand died";
   results.variants[0].runs.push_back({6, "runs/fixture", RunState::kWaiting, "", std::nullopt});
   const std::string text = StudyCsv(results);
-  EXPECT_THAT(text, HasSubstr("\ngrow,1,finished,0.943,0.2,4875,2000000,248.75,249.75,runs/fixture,\n"));
-  EXPECT_THAT(text, HasSubstr("\ndecay,6,waiting,,,,,,,runs/fixture,\n"));
-  EXPECT_THAT(text, HasSubstr("\nlarge batch,5,failed,,,,,,,runs/fixture,\"said \"\"no\"\",\nand died\"\n"));
+  EXPECT_THAT(text, HasSubstr("\ngrow,1,finished,0.943,0.2,4875,2000000,248.75,249.75,runs/fixture,,\n"));
+  EXPECT_THAT(text, HasSubstr("\ndecay,6,waiting,,,,,,,runs/fixture,,\n"));
+  EXPECT_THAT(text, HasSubstr("\nlarge batch,5,failed,,,,,,,runs/fixture,\"said \"\"no\"\",\nand died\",\n"));
 }
 
 TEST(StudyText, JsonHoldsAllOfIt) {

@@ -137,7 +137,7 @@ std::string StudyMarkdown(const StudyResults& results, const StudySummary& summa
 
 std::string StudyCsv(const StudyResults& results) {
   std::string out =
-      "variant,seed,state,test_accuracy,test_loss,updates,examples,train_seconds,total_seconds,folder,reason\n";
+      "variant,seed,state,test_accuracy,test_loss,updates,examples,train_seconds,total_seconds,folder,reason,earlier\n";
   for (const StudyVariant& variant : results.variants) {
     for (const StudyRun& run : variant.runs) {
       out += fmt::format("{},{},{},", CsvField(variant.name), run.seed, NameOf(run.state));
@@ -147,7 +147,8 @@ std::string StudyCsv(const StudyResults& results) {
       out += footer != nullptr ? fmt::format("{},{},{},{},", footer->updates.value(), footer->examples.value(),
                                              footer->train_seconds, footer->total_seconds)
                                : ",,,,";
-      out += fmt::format("{},{}\n", CsvField(run.folder), CsvField(run.reason));
+      out += fmt::format("{},{},{}\n", CsvField(run.folder), CsvField(run.reason),
+                         CsvField(fmt::format("{}", fmt::join(run.earlier, "; "))));
     }
   }
   return out;

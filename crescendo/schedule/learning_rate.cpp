@@ -31,7 +31,7 @@ void RequireIncreasing(const Range& positions, Position position_of, const char*
   }
 }
 
-// Where each shape is not smooth or turns: the ends of its pieces inside (0, length). Also checks the shape.
+// Where each shape jumps, or may turn: the ends of its pieces inside (0, length). Also checks the shape.
 struct BreaksOf {
   Examples length;
 
@@ -69,7 +69,9 @@ struct BreaksOf {
         shape.points, [](const auto& point) { return point.first; }, "the positions of a table");
     std::vector<Examples> breaks;
     if (!shape.interpolate) {
-      for (const auto& [position, rate] : shape.points) breaks.push_back(position);
+      for (size_t i = 1; i < shape.points.size(); ++i) {
+        if (shape.points[i].second != shape.points[i - 1].second) breaks.push_back(shape.points[i].first);
+      }
       return breaks;
     }
     // Straight lines that go the same way are one piece: a log may have a row for every update.
@@ -206,6 +208,8 @@ Momentum::Momentum(double initial, const std::vector<std::pair<Examples, double>
   }
   RequireIncreasing(
       changes_, [](const auto& change) { return change.first; }, "the positions of a momentum table");
+  const auto repeated = std::ranges::unique(changes_, {}, [](const auto& change) { return change.second; });
+  changes_.erase(repeated.begin(), repeated.end());
 }
 
 double Momentum::At(Examples position) const {

@@ -97,7 +97,7 @@ class LearningRate {
   double At(Examples position) const;
   double AnnealedAt(Examples position) const;
 
-  // The end of the piece that holds `position` < length: the next boundary, turn or kink, at most `length`.
+  // The end of the piece that holds `position` < length: the next jump or turn, at most `length`.
   Examples PieceEnd(Examples position) const;
 
   double peak() const { return peak_; }

@@ -35,7 +35,8 @@ report::RunCurve ReadCurve(const fs::path& log) {
 }
 
 report::StudyRun ReadRun(const TrialRun& found, int64_t seed) {
-  report::StudyRun run{seed, found.folder.string(), report::RunState::kWaiting, found.reason, std::nullopt};
+  report::StudyRun run{seed,         found.folder.string(), report::RunState::kWaiting,
+                       found.reason, std::nullopt,          found.earlier};
   // Before its first line is whole a log is none yet.
   if (fs::exists(LogFile(found.folder)) && (found.share_done > 0 || HasEnded(found.state))) {
     run.log = ReadCurve(LogFile(found.folder));

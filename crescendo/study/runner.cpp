@@ -180,8 +180,8 @@ class Runner {
     const size_t trial = queue_.front();
     TrialRun& run = result_.runs[trial];
     ChildRequest request;
+    KeepEarlierTry(run.folder, trials_[trial]);
     if (run.state == TrialState::kWaiting && run.share_done > 0) {
-      fs::remove(CrashFile(run.folder));
       request.words = {options_.program.string(), "resume", run.folder.string(), "--start-over"};
       for (const std::string& change : StatedOtherwise(run.folder, trials_[trial], options_)) {
         request.words.push_back(change);

@@ -95,10 +95,22 @@ TEST_F(RunnerTest, ACrashIsAFailedRunAndNotTheEnd) {
   EXPECT_EQ(again.started, 0);
   EXPECT_EQ(again.runs[4].state, TrialState::kCrashed);
   EXPECT_EQ(WhatIsLeft(again.runs), "1 run crashed; --retry-failed runs it again");
+  const RunnerResult in_vain = RunAgain("footer failed 'the loss is nan'; exit 1", /*retry_failed=*/true);
+  EXPECT_EQ(in_vain.started, 1);
+  EXPECT_EQ(in_vain.runs[4].state, TrialState::kFailed);
   const RunnerResult retried = RunAgain("", /*retry_failed=*/true);
   EXPECT_EQ(retried.started, 1);
   EXPECT_EQ(Count(retried, TrialState::kFinished), 6);
   EXPECT_EQ(WhatIsLeft(retried.runs), "");
+
+  // Nor are the tries before forgotten.
+  const auto results = CollectStudy(study_, trials_, FindRuns(study_, trials_));
+  const report::StudyRun& grow = results.variants[1].runs[1];
+  EXPECT_EQ(grow.state, report::RunState::kFinished);
+  EXPECT_THAT(grow.earlier,
+              ::testing::ElementsAre("crashed: signal 11 (Segmentation fault); the last it said: last words",
+                                     "failed: the loss is nan"));
+  for (const size_t other : {0, 2}) EXPECT_THAT(results.variants[1].runs[other].earlier, ::testing::IsEmpty());
 }
 
 // Half of its 4000 examples are in the log, and so perhaps in a checkpoint.

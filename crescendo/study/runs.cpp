@@ -102,6 +102,7 @@ std::string StateText(const TrialRun& run) {
 fs::path TrialFile(const fs::path& folder) { return folder / "trial.toml"; }
 fs::path OutputFile(const fs::path& folder) { return folder / "output.txt"; }
 fs::path CrashFile(const fs::path& folder) { return folder / "crash.txt"; }
+fs::path EarlierFile(const fs::path& folder) { return folder / "earlier.txt"; }
 fs::path LogFile(const fs::path& folder) { return folder / "run.jsonl"; }
 
 // The program that trains in it holds a lock on it.
@@ -132,6 +133,8 @@ TrialRun LookAt(const fs::path& folder, const Trial& trial) {
     run.reason = ReadFile(CrashFile(folder));
     while (run.reason.ends_with('\n')) run.reason.pop_back();
   }
+  std::ifstream earlier(EarlierFile(folder));
+  for (std::string line; std::getline(earlier, line);) run.earlier.push_back(line);
   return run;
 }
 
@@ -235,11 +238,21 @@ void RequireRun(const fs::path& path) {
                               fmt::join(shown, ", "), runs.size() > kMostShown ? ", ..." : ""));
 }
 
+void KeepEarlierTry(const fs::path& folder, const Trial& trial) {
+  const TrialRun run = LookAt(folder, trial);
+  if (run.state != TrialState::kFailed && run.state != TrialState::kCrashed) return;
+  std::string text;
+  for (const std::string& line : run.earlier) text += line + '\n';
+  std::string reason = run.reason;
+  std::ranges::replace(reason, '\n', ' ');
+  WriteFileAtomically(EarlierFile(folder), fmt::format("{}{}: {}\n", text, StateText(run), reason));
+  fs::remove(CrashFile(folder));
+}
+
 void PrepareFolder(const fs::path& folder, const Trial& trial) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw RunError(fmt::format("cannot make the folder {}: {}", folder.string(), error.message()));
-  fs::remove(CrashFile(folder));
   fs::remove(LogFile(folder));  // of an earlier try; until the new one begins it would be taken for its own
   WriteFileAtomically(TrialFile(folder), TextOfTrial(trial.digest, trial.options));
 }

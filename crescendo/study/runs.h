@@ -4,6 +4,7 @@
 //     trial.toml    the resolved config, under a line with its digest; written before the run starts
 //     output.txt    what the run printed
 //     crash.txt     where the program did not live to write its footer: how it ended
+//     earlier.txt   of each try that failed before this one, a line: "crashed: signal 9 (Killed)"
 //     run.jsonl, weights.safetensors, ...   as `crescendo train` leaves them
 //
 // Runs are found by their digest and not by their name, so variants may be renamed, and studies that state the same
@@ -31,12 +32,13 @@ inline bool HasEnded(TrialState state) { return state != TrialState::kWaiting &&
 struct TrialRun {
   std::filesystem::path folder;
   TrialState state = TrialState::kWaiting;
-  std::string reason;        // of a failure or crash, or why it cannot go on
-  bool stopped = false;      // waits because it was asked to stop: its log has the footer of that
-  double share_done = 0;     // of its examples, 0 to 1, where it has begun
-  double accuracy = -1;      // of a finished run, 0 to 1
-  double seconds = 0;        // that it took, where it has ended,
-  double train_seconds = 0;  // and without its start and evaluations
+  std::string reason;                     // of a failure or crash, or why it cannot go on
+  std::vector<std::string> earlier = {};  // the lines of earlier.txt
+  bool stopped = false;                   // waits because it was asked to stop: its log has the footer of that
+  double share_done = 0;                  // of its examples, 0 to 1, where it has begun
+  double accuracy = -1;                   // of a finished run, 0 to 1
+  double seconds = 0;                     // that it took, where it has ended,
+  double train_seconds = 0;               // and without its start and evaluations
 };
 
 // Begun, and something that it needs is not as it was: `reason` says what. As RunStudy found; files do not tell.
@@ -67,6 +69,7 @@ TrialRun LookAt(const std::filesystem::path& folder, const Trial& trial);
 std::filesystem::path TrialFile(const std::filesystem::path& folder);
 std::filesystem::path OutputFile(const std::filesystem::path& folder);
 std::filesystem::path CrashFile(const std::filesystem::path& folder);
+std::filesystem::path EarlierFile(const std::filesystem::path& folder);
 std::filesystem::path LogFile(const std::filesystem::path& folder);
 
 // The runs that `folder` holds, by name. None where it is no folder.
@@ -76,7 +79,11 @@ std::vector<std::filesystem::path> RunsIn(const std::filesystem::path& folder);
 // else is wrong with it shows when it is read.
 void RequireRun(const std::filesystem::path& path);
 
-// Makes the folder of a trial ready to be run: trial.toml, nothing of an earlier crash. RunError where it cannot.
+// A run that failed or crashed is to be run again: puts how it ended into earlier.txt, so that a report still tells it,
+// and takes crash.txt away. Nothing for another run. RunError where it cannot.
+void KeepEarlierTry(const std::filesystem::path& folder, const Trial& trial);
+
+// Makes the folder of a trial ready to be run from its beginning. RunError where it cannot.
 void PrepareFolder(const std::filesystem::path& folder, const Trial& trial);
 
 }  // namespace crescendo::study

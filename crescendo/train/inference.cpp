@@ -77,12 +77,13 @@ std::vector<std::string> ClassesOf(const data::TableEncoding& encoding) {
 
 // Of weights that say how rows become inputs.
 Trained LoadForTable(const std::filesystem::path& file, const data::TableEncoding& encoding,
-                     const config::Options& options, data::Labels labels) {
+                     const config::Options& options, data::Labels labels, const Warn& warn) {
   const at::Device device = PrepareProcess(options);
-  data::Dataset test = data::LoadTestRows(options.data, encoding, labels);
-  std::unique_ptr<nn::Model> model = BuildModelFor(test, options, device);
+  data::TestRows test = data::LoadTestRows(options.data, encoding, labels);
+  for (const std::string& warning : test.warnings) warn(warning);
+  std::unique_ptr<nn::Model> model = BuildModelFor(test.rows, options, device);
   LoadWeights(file, *model);
-  return {device, options.run.precision, std::move(model), std::move(test), ClassesOf(encoding)};
+  return {device, options.run.precision, std::move(model), std::move(test.rows), ClassesOf(encoding)};
 }
 
 Trained LoadWithTrainSet(const std::filesystem::path& file, const config::Options& options, const Warn& warn) {
@@ -103,7 +104,7 @@ Trained Load(const std::filesystem::path& path, const std::vector<std::string>& 
   if (const auto encoding = ReadTableEncoding(file); encoding && is_of_table) {
     const config::Options options = OptionsForTable(file, trained, overrides);
     if (options.data.name == config::DatasetName::kCsv) {
-      Trained loaded = LoadForTable(file, *encoding, options, labels);
+      Trained loaded = LoadForTable(file, *encoding, options, labels, warn);
       // Of other rows than the run's the user knows.
       if (!Gives(overrides, "data.test_file")) WarnOfOtherData(file, nullptr, loaded.test, warn);
       return loaded;
@@ -113,7 +114,7 @@ Trained Load(const std::filesystem::path& path, const std::vector<std::string>& 
   if (is_of_table && options.data.name == config::DatasetName::kCsv) {
     warn(
         fmt::format("{} was written before weights held how their table was encoded, so that is measured on the train "
-                    "file again: with another train file than the run's, loss and accuracy are wrong",
+                    "file again: with another train file than the run's, the results are wrong",
                     file.string()));
   }
   return LoadWithTrainSet(file, options, warn);

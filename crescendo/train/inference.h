@@ -30,7 +30,8 @@ struct Predictions {
 };
 
 // The probabilities of all classes for each example of the test set, in its order. Of a table the label's column may be
-// left out, or empty, or hold what no train row does. RunError where the probabilities are not finite.
+// left out, or empty, or hold what no train row does (but for weights too old to say how rows become inputs). RunError
+// where the probabilities are not finite.
 Predictions PredictWeights(const std::filesystem::path& path, const std::vector<std::string>& overrides,
                            const Warn& warn);
 

@@ -61,6 +61,7 @@ report::ResumeRecord MakeResumeRecord(const report::RunHeader& header, const Con
   record.examples = position.examples;
   record.train_seconds = position.train_seconds;
   record.changes = next.changes;
+  record.evaluation = position.evaluation;
   return record;
 }
 

@@ -137,7 +137,7 @@ TEST_F(PlanCommand, WritesOverNothingButCharts) {
   for (const std::string& out : {std::string("small.toml"), std::string("run/plan.json")}) {
     const ProcessResult report = Crescendo({"report", "run", "--out", out, "--format", "md"});
     EXPECT_EQ(report.exit_code, 2);
-    EXPECT_THAT(report.errors, HasSubstr("--out " + out + ": there is such a file, which is no chart or report"));
+    EXPECT_THAT(report.errors, HasSubstr("--out " + out + ": there is such a file, which crescendo has not made"));
   }
   EXPECT_EQ(Read("small.toml"), config);
   EXPECT_EQ(Read("run/plan.json"), plan);

@@ -380,9 +380,19 @@ TEST_F(TrainCommand, PredictGivesTheClassOfEachRow) {
   EXPECT_EQ(of_new[0], "example,class,probability");
   for (size_t i = 1; i < lines.size(); ++i) EXPECT_THAT(lines[i], StartsWith(of_new[i] + ","));
 
-  const ProcessResult overwriting = Crescendo({"predict", "run", "data.test_file=new.csv", "--out", "small.toml"});
-  EXPECT_EQ(overwriting.exit_code, 2);
-  EXPECT_THAT(overwriting.errors, AllOf(HasSubstr("small.toml"), IsForPeople()));
+  // Its own file is written again; no other.
+  const auto predict_into = [&](const std::string& out) {
+    return Crescendo({"predict", "run", "data.test_file=new.csv", "--out", out});
+  };
+  EXPECT_EQ(predict_into("classes.csv").exit_code, 0);
+  for (const std::string out : {"new.csv", "small.toml"}) {
+    const ProcessResult overwriting = predict_into(out);
+    EXPECT_EQ(overwriting.exit_code, 2);
+    EXPECT_EQ(overwriting.errors, "crescendo: --out " + out +
+                                      ": there is such a file, which crescendo has not made; give "
+                                      "another name\n");
+  }
+  EXPECT_EQ(Read("new.csv"), unlabelled);
 }
 
 // Names are needed to say which columns are which, once. The run's number of test rows is of its own test file.
@@ -431,7 +441,7 @@ TEST_F(TrainCommand, EvalOfOlderWeightsMeasuresTheTableAgainAndWarns) {
   EXPECT_EQ(older.output, ordinary.output);
   EXPECT_THAT(older.errors, AllOf(StartsWith("crescendo: warning: run/weights.safetensors was written before weights "
                                              "held how their table was encoded"),
-                                  HasSubstr("loss and accuracy are wrong")));
+                                  HasSubstr("the results are wrong")));
   folder_.Write("run/weights.safetensors", WithMetadata(weights, "crescendo.table", "{}"));
   const ProcessResult damaged = Crescendo({"eval", "run"});
   EXPECT_EQ(damaged.exit_code, 2);
