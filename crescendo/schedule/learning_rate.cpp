@@ -208,8 +208,8 @@ Momentum::Momentum(double initial, const std::vector<std::pair<Examples, double>
   }
   RequireIncreasing(
       changes_, [](const auto& change) { return change.first; }, "the positions of a momentum table");
-  const auto repeated = std::ranges::unique(changes_, {}, [](const auto& change) { return change.second; });
-  changes_.erase(repeated.begin(), repeated.end());
+  const auto is_none = [](const auto& before, const auto& change) { return before.second == change.second; };
+  changes_.erase(std::unique(changes_.begin(), changes_.end(), is_none), changes_.end());
 }
 
 double Momentum::At(Examples position) const {
