@@ -26,15 +26,16 @@ DatasetPair LoadTable(const config::DataOptions& options);
 enum class Labels { kRequired, kOptional };
 inline constexpr int64_t kNoLabel = -1;
 
+struct TestRows {
+  Dataset rows;
+  std::vector<std::string> warnings;
+};
+
 // The test rows alone, made into inputs and classes as the train rows of a run were: those of data.test_file, or the
 // last data.test_examples of data.train_file. Names of a header are compared with those of `encoding`, where both have
 // some; `warnings` says where they could not be, and a column of labels seems to be left out. With Labels::kOptional
 // the column of the label may be missing from the table, and a label may be empty or one that no train row has: its
 // number is then kNoLabel.
-struct TestRows {
-  Dataset rows;
-  std::vector<std::string> warnings;
-};
 TestRows LoadTestRows(const config::DataOptions& options, const TableEncoding& encoding,
                       Labels labels = Labels::kRequired);
 
