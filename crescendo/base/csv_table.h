@@ -24,8 +24,8 @@ class CsvTable {
     std::string comment_option = {};  // the option that would say so, for messages
   };
 
-  // `path` is what messages call the text. UserError, with line and column, where there is no row,
-  // for rows of different lengths, rows that are not separated by commas, and unfinished quotes.
+  // `path` is what messages call the text. UserError, with line and column, where there is no row, for rows of
+  // different lengths, rows that are not separated by commas, and unfinished quotes.
   CsvTable(std::filesystem::path path, std::string text, const Form& form);
 
   int64_t rows() const { return static_cast<int64_t>(lines_.size()); }
@@ -41,8 +41,8 @@ class CsvTable {
 
  private:
   std::filesystem::path path_;
-  std::unique_ptr<std::string>
-      text_;  // what names_ and fields_ look into; on the heap, so that a CsvTable can be moved
+  // What names_ and fields_ look into; on the heap, so that a CsvTable can be moved.
+  std::unique_ptr<std::string> text_;
   std::vector<std::string_view> names_;
   std::vector<std::string_view> fields_;
   std::vector<int64_t> lines_;  // of each row, from 1
