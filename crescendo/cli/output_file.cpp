@@ -6,9 +6,11 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <string>
 
 #include "crescendo/base/error.h"
+#include "crescendo/base/file.h"
 #include "crescendo/base/writable.h"
 #include "crescendo/train/run_folder.h"
 
@@ -48,6 +50,15 @@ void RequireOutput(std::string_view flag, const std::string& path) {
     throw UserError(
         fmt::format("{} {}: there is such a file, which crescendo has not made; give another name", flag, path));
   }
+}
+
+void WriteOutput(const std::string& path, const std::string& text) {
+  if (path.empty()) {
+    std::cout << text;
+    return;
+  }
+  WriteFileAtomically(path, text);
+  std::cerr << path << '\n';
 }
 
 }  // namespace crescendo::cli

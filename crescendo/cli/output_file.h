@@ -12,4 +12,7 @@ void RequireWritable(std::string_view flag, const std::string& path);
 // The same, and where a file stands there that could not be what an earlier call wrote: a config, a file of a run.
 void RequireOutput(std::string_view flag, const std::string& path);
 
+// Writes `text` into the file at `path` and says so, or, where `path` is "", to standard output.
+void WriteOutput(const std::string& path, const std::string& text);
+
 }  // namespace crescendo::cli

@@ -2,11 +2,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <iostream>
 #include <memory>
 
 #include "crescendo/base/csv_table.h"
-#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/output_file.h"
@@ -54,13 +52,7 @@ void Predict(const Arguments& arguments) {
   study::RequireRun(arguments.path);
   if (!arguments.out.empty()) RequireOutput("--out", arguments.out);
   const train::Predictions predictions = train::PredictWeights(arguments.path, arguments.overrides, Warn);
-  const std::string text = Csv(predictions, arguments.probabilities);
-  if (arguments.out.empty()) {
-    std::cout << text;
-  } else {
-    WriteFileAtomically(arguments.out, text);
-    std::cerr << arguments.out << '\n';
-  }
+  WriteOutput(arguments.out, Csv(predictions, arguments.probabilities));
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <optional>
 
 #include "crescendo/base/error.h"
-#include "crescendo/base/file.h"
 #include "crescendo/cli/arguments.h"
 #include "crescendo/cli/commands.h"
 #include "crescendo/cli/output_file.h"
@@ -140,13 +139,7 @@ void Report(const Arguments& arguments) {
   if (!arguments.out.empty()) RequireOutput("--out", arguments.out);
   const report::StudyResults results = Collect(arguments);
   if (!results.note.empty()) std::cerr << "crescendo: " << results.note << '\n';
-  const std::string text = Text(results, format, arguments.workers);
-  if (arguments.out.empty()) {
-    std::cout << text;
-    return;
-  }
-  WriteFileAtomically(arguments.out, text);
-  std::cerr << arguments.out << '\n';
+  WriteOutput(arguments.out, Text(results, format, arguments.workers));
 }
 
 }  // namespace

@@ -356,11 +356,6 @@ Layout LayoutOf(const CsvTable& table) {
   return {table.path().string(), {table.names().begin(), table.names().end()}, table.columns()};
 }
 
-// The place of the label's column.
-int64_t LabelColumn(const TableEncoding& encoding) {
-  return std::ranges::find(encoding.columns, ColumnUse::kLabel, &ColumnEncoding::use) - encoding.columns.begin();
-}
-
 Layout WithoutLabel(Layout layout, const TableEncoding& encoding) {
   const int64_t label = LabelColumn(encoding);
   if (label < std::ssize(layout.names)) layout.names.erase(layout.names.begin() + label);
@@ -458,6 +453,10 @@ Tables ReadTables(const config::DataOptions& options) {
 }
 
 }  // namespace
+
+int64_t LabelColumn(const TableEncoding& encoding) {
+  return std::ranges::find(encoding.columns, ColumnUse::kLabel, &ColumnEncoding::use) - encoding.columns.begin();
+}
 
 int64_t CountTrainRows(const config::DataOptions& options) {
   const Tables tables = ReadTables(options);

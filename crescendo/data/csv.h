@@ -22,6 +22,9 @@ namespace crescendo::data {
 // their names differ.
 DatasetPair LoadTable(const config::DataOptions& options);
 
+// The place of the label's column.
+int64_t LabelColumn(const TableEncoding& encoding);
+
 // Of rows to predict the label may be missing.
 enum class Labels { kRequired, kOptional };
 inline constexpr int64_t kNoLabel = -1;

@@ -36,30 +36,31 @@ double GetNumber(const Json& json, const std::string& key) {
   return text == "inf" ? HUGE_VAL : -HUGE_VAL;
 }
 
+template <class SittingType, class Visitor>
+void VisitSitting(SittingType& sitting, Visitor&& visit) {
+  visit("started", sitting.started);
+  visit("crescendo_version", sitting.crescendo_version);
+  visit("commit", sitting.commit);
+  visit("torch_version", sitting.torch_version);
+  visit("machine", sitting.machine);
+  visit("device", sitting.device);
+  visit("gpu_id", sitting.gpu_id);
+  visit("workers", sitting.workers);
+  visit("threads", sitting.threads);
+  visit("micro_batch", sitting.micro_batch);
+}
+
 void Put(Json& json, const Sitting& sitting) {
-  json["started"] = sitting.started;
-  json["crescendo_version"] = sitting.crescendo_version;
-  json["commit"] = sitting.commit;
-  json["torch_version"] = sitting.torch_version;
-  json["machine"] = sitting.machine;
-  json["device"] = sitting.device;
-  if (!sitting.gpu_id.empty()) json["gpu_id"] = sitting.gpu_id;
-  json["workers"] = sitting.workers;
-  json["threads"] = sitting.threads;
-  json["micro_batch"] = sitting.micro_batch;
+  VisitSitting(sitting, [&](const char* key, const auto& field) { json[key] = field; });
+  if (sitting.gpu_id.empty()) json.erase("gpu_id");
 }
 
 void Get(const Json& json, Sitting& sitting) {
-  json.at("started").get_to(sitting.started);
-  json.at("crescendo_version").get_to(sitting.crescendo_version);
-  json.at("commit").get_to(sitting.commit);
-  json.at("torch_version").get_to(sitting.torch_version);
-  json.at("machine").get_to(sitting.machine);
-  json.at("device").get_to(sitting.device);
-  sitting.gpu_id = json.value("gpu_id", std::string());
-  sitting.workers = json.value("workers", int64_t{1});  // logs of before there were several
-  json.at("threads").get_to(sitting.threads);
-  json.at("micro_batch").get_to(sitting.micro_batch);
+  VisitSitting(sitting, [&](const std::string& key, auto& field) {
+    // Of a CPU, and logs of before there were several.
+    const bool may_be_missing = key == "gpu_id" || key == "workers";
+    if (!may_be_missing || json.contains(key)) json.at(key).get_to(field);
+  });
 }
 
 Json ToJson(const RunHeader& header) {

@@ -72,7 +72,7 @@ void WarnOfOtherData(const std::filesystem::path& weights, const data::Dataset* 
 }
 
 std::vector<std::string> ClassesOf(const data::TableEncoding& encoding) {
-  return std::ranges::find(encoding.columns, data::ColumnUse::kLabel, &data::ColumnEncoding::use)->names;
+  return encoding.columns[data::LabelColumn(encoding)].names;
 }
 
 // Of weights that say how rows become inputs.
